@@ -1,0 +1,20 @@
+"""A Pyramid site of three pages that remembers each visitor's page visits in a session."""
+
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.router import Router
+
+from .settings import expand_environment
+
+
+def main(global_config: dict[str, str], **settings: Any) -> Router:
+    """Return the WSGI app for the `[app:main]` section. Raises `ConfigurationError`."""
+    with Configurator(settings=expand_environment(settings)) as config:
+        config.include("pyramid_jinja2")
+        config.include(".sessions")
+        config.include(".history")
+        config.include(".security")
+        config.include(".routes")
+        config.include(".views")
+    return config.make_wsgi_app()

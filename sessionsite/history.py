@@ -1,0 +1,107 @@
+"""The history of page visits that a session keeps: `request.history`, and the tween behind it."""
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from pyramid.config import Configurator
+from pyramid.interfaces import ISessionFactory
+from pyramid.registry import Registry
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.tweens import EXCVIEW
+
+from .sessions import SAVE_TWEEN
+from .settings import site_settings
+
+PAGES = frozenset({"home", "about", "contact"})
+KEY = "history"
+
+Handler = Callable[[Request], Response]
+
+
+def record_visit(
+    history: Sequence[str], url: str, *, limit: int, max_bytes: int | None
+) -> list[str]:
+    """Return `history` with `url` in front, cut to `limit` visits and `max_bytes` of JSON text.
+
+    The oldest visits go first. A URL that is too long even alone is kept without its query
+    string, or not at all.
+    """
+    visits = [url, *history][:limit]
+    if max_bytes is None:
+        return visits
+    if _json_size([url]) > max_bytes:
+        url = url.partition("?")[0]
+        visits = [url, *visits[1:]] if _json_size([url]) <= max_bytes else list(history)[:limit]
+    while _json_size(visits) > max_bytes:
+        visits.pop()
+    return visits
+
+
+def _json_size(visits: list[str]) -> int:
+    return len(json.dumps(visits))  # ASCII: as many bytes
+
+
+def may_be_visit(request: Request) -> bool:
+    """Whether `request` is a visit if it is answered 200: a GET of a page, and no prefetch."""
+    route = getattr(request, "matched_route", None)
+    if route is None or route.name not in PAGES or request.method != "GET":
+        return False
+    purpose = re.split("[;,]", request.headers.get("Sec-Purpose", ""))[0]
+    return purpose.strip().lower() != "prefetch"
+
+
+def has_sessions(request: Request) -> bool:
+    return request.registry.queryUtility(ISessionFactory) is not None
+
+
+def visit_url(request: Request) -> str:
+    """Return the full URL that the client used; bytes that no URL may hold are quoted."""
+    # WebOb passes the query string on as it came, each byte a character of Latin-1.
+    return re.sub(
+        "[^\x21-\x7e]", lambda match: quote(match[0].encode("latin-1", "replace")), request.url
+    )
+
+
+def includeme(config: Configurator) -> None:
+    site = site_settings(config.registry.settings)
+
+    def history(request: Request) -> list[str]:
+        """The visits of this session, newest first, the one that is being served included."""
+        route = getattr(request, "matched_route", None)
+        if route is None or route.name not in PAGES or not has_sessions(request):
+            return []
+        stored = _stored_history(request.session)
+        if not may_be_visit(request):
+            return stored
+        return record_visit(
+            stored, visit_url(request), limit=site.history_limit, max_bytes=site.history_bytes
+        )
+
+    config.add_request_method(history, reify=True)
+    # Under the tween that saves, so that it saves what this one writes; over the exception
+    # views, so that an error page is no visit.
+    config.add_tween("sessionsite.history.history_tween_factory", under=SAVE_TWEEN, over=EXCVIEW)
+
+
+def _stored_history(session: Any) -> list[str]:
+    stored = session.get(KEY)
+    # What another version of the site, or somebody's hand, has left there may be anything.
+    return [u for u in stored if isinstance(u, str)] if isinstance(stored, list) else []
+
+
+def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
+    """Record a visit once it is one; nothing is written before the answer is known."""
+
+    def history_tween(request: Request) -> Response:
+        response = handler(request)
+        if response.status_int == 200 and may_be_visit(request) and has_sessions(request):
+            request.session[KEY] = request.history
+            if request.session.peek_flash():
+                request.session.pop_flash()  # the page has shown them
+        return response
+
+    return history_tween

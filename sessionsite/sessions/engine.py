@@ -1,0 +1,150 @@
+"""The SQLAlchemy engine that the store runs on: its URL, its time-outs, its connections.
+
+The engine is the session store's alone: a host app's own engine, pool and transactions are
+another matter, and neither ever sees the other's.
+"""
+
+import re
+from collections.abc import Generator, Mapping
+from time import monotonic
+from typing import Any
+from urllib.parse import unquote
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.types.string import TextLoader
+from sqlalchemy.engine import URL, make_url
+
+from .configuration import BOOLEANS, ConfigurationError
+from .settings import SQLSettings
+
+_PREFIX = "session.sqlalchemy."
+_BOOLEAN_OPTIONS = ("pool_pre_ping", "pool_use_lifo", "hide_parameters")
+_HOST_LIST = re.compile(
+    r"(?P<scheme>[\w+]+://)(?P<user>[^/?#]*@)?(?P<hosts>[^/?#@]*)(?P<rest>.*)", re.DOTALL
+)
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A psycopg connection that gives up on a server that no longer answers.
+
+    `statement_timeout` is the server's to keep, and a server that is stopped, cut off or
+    swapped out keeps nothing: only the client's own clock ends the wait.
+    """
+
+    statement_timeout: float = 5.0
+
+    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+        return super().wait(_bounded(gen, self.statement_timeout), *args, **kwargs)
+
+
+def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
+    """Pass everything through to `gen`, until it has waited for more than `seconds`."""
+    deadline = monotonic() + seconds
+    try:
+        event = next(gen)
+        while True:
+            ready = yield event
+            # psycopg looks in with 0 ("nothing is ready") every tenth of a second
+            if not ready and monotonic() > deadline:
+                raise psycopg.OperationalError(f"no answer within {seconds:g} seconds")
+            event = gen.send(ready)
+    except StopIteration as done:
+        return done.value
+
+
+def database_url(text: str) -> URL:
+    """Return the URL that SQLAlchemy takes for what users write in `DATABASE_URL`.
+
+    Takes postgres://, postgresql:// and postgresql+psycopg://, with several hosts
+    (`host1:5432,host2`) and a percent-encoded socket directory as libpq does, and sqlite:///.
+    Raises `ConfigurationError`, which never shows a password.
+    """
+    key = f"{_PREFIX}url"
+    text = re.sub(r"\Apostgres(ql)?://", "postgresql+psycopg://", text.strip())
+    hosts: list[str] = []
+    match = _HOST_LIST.fullmatch(text)
+    if match and text.startswith("postgresql") and re.search("[,%]", match["hosts"]):
+        # SQLAlchemy takes one host in the URL's own place, more of them as parameters
+        hosts = [unquote(host) for host in match["hosts"].split(",")]
+        text = f"{match['scheme']}{match['user'] or ''}{match['rest']}"
+    try:
+        url = make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ConfigurationError(
+            f"{key}: is no database URL: give postgresql://user:password@host/database "
+            "or sqlite:///file"
+        ) from None
+    if url.drivername in ("postgresql+psycopg", "sqlite"):
+        if url.drivername == "sqlite" and url.database in (None, "", ":memory:"):
+            raise ConfigurationError(
+                f"{key}: SQLite in memory is another database for each thread: name a file"
+            )
+        # without its brackets, libpq takes an IPv6 address
+        return url.update_query_pairs([("host", host) for host in hosts], append=True)
+    raise ConfigurationError(
+        f"{key}: {url.drivername!r} is not supported: give postgresql:// or sqlite:///"
+    )
+
+
+def make_engine(settings: SQLSettings) -> sa.Engine:
+    """Return an engine in AUTOCOMMIT mode for `settings`; it connects when first used.
+
+    Raises `ConfigurationError`.
+    """
+    url = database_url(str(settings.engine["url"]))
+    options = {k: v for k, v in settings.engine.items() if k != "url"}
+    for name in _BOOLEAN_OPTIONS:  # engine_from_config leaves these as (truthy) strings
+        if name in options:
+            value = BOOLEANS.get(str(options[name]).lower())
+            if value is None:
+                raise ConfigurationError(f"{_PREFIX}{name} = {options[name]!r}: give true or false")
+            options[name] = value
+    options.setdefault("pool_timeout", settings.timeout)
+    try:
+        engine = sa.engine_from_config(
+            # AUTOCOMMIT: most of the work is one statement, which needs no BEGIN and no COMMIT
+            {**options, "url": url, "isolation_level": "AUTOCOMMIT"},
+            prefix="",
+            **_dialect_options(url, settings.timeout),
+        )
+    except (TypeError, ValueError, sa.exc.ArgumentError) as exc:
+        names = [name for name in options if repr(name).strip("'") in str(exc)]
+        line = " ".join(str(exc).split("for the configuration")[0].split())
+        raise ConfigurationError(
+            f"{_PREFIX}{names[0] if names else '*'}: {line} "
+            "(SQLAlchemy's create_engine takes these keys)"
+        ) from None
+    if url.drivername == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        bounded = type(
+            "BoundedConnection", (BoundedConnection,), {"statement_timeout": settings.timeout}
+        )
+        sa.event.listen(
+            engine, "do_connect", lambda _d, _r, args, kwargs: bounded.connect(*args, **kwargs)
+        )
+        sa.event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _dialect_options(url: URL, timeout: int) -> Mapping[str, Any]:
+    if url.drivername == "sqlite":
+        # "named" gives SQLite's statements the shape that psycopg's have: one dict of parameters
+        return {"connect_args": {"timeout": timeout}, "paramstyle": "named"}
+    connect_args: dict[str, Any] = {}
+    if "connect_timeout" not in url.query:
+        connect_args["connect_timeout"] = timeout
+    if "application_name" not in url.query:
+        connect_args["fallback_application_name"] = "sessionsite"
+    return {"connect_args": connect_args}
+
+
+def _prepare_postgresql(connection: Any, _record: Any) -> None:
+    # the payload is opaque text here, its column is JSON for the people who look into the table
+    connection.adapters.register_loader("json", TextLoader)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    # WAL: readers and the one writer do not wait for each other
+    connection.execute("PRAGMA journal_mode = WAL")

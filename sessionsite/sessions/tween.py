@@ -1,0 +1,54 @@
+"""The tween that saves the session while there can still be an error page."""
+
+import logging
+import sys
+from collections.abc import Callable
+
+from pyramid.httpexceptions import HTTPNotFound
+from pyramid.registry import Registry
+from pyramid.request import Request
+from pyramid.response import Response
+
+from .payload import PayloadError
+from .store import StoreError
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Response]
+RETRY_AFTER = 10  # seconds
+
+
+def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
+    """Save before the response leaves, and turn a store's failure into the app's error page.
+
+    It stands outside the exception views, and outside pyramid_tm: the app's commit has succeeded
+    before the session says so. A session also saves itself in a response callback, for apps
+    without this tween; that finds nothing left to do here.
+    """
+
+    def save_tween(request: Request) -> Response:
+        try:
+            response = handler(request)
+            # not request.session: that would open one
+            save = getattr(request.__dict__.get("session"), "save_for_response", None)
+            if save is not None:
+                save()
+            return response
+        except (StoreError, PayloadError) as exc:
+            return _error_page(request, exc)
+
+    return save_tween
+
+
+def _error_page(request: Request, exc: Exception) -> Response:
+    try:
+        return request.invoke_exception_view(sys.exc_info())
+    except HTTPNotFound:  # the app has no view for it
+        if isinstance(exc, StoreError):
+            return Response(
+                "The session store can't be reached. Try again in a moment.\n",
+                status=503,
+                content_type="text/plain",
+                headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"},
+            )
+        raise exc from None

