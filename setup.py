@@ -11,12 +11,13 @@ REQUIRES = [
     "pyramid >= 2.1",
     "pyramid-jinja2 >= 2.10",
     # Pyramid imports pkg_resources, which 82 no longer has, and which warns at import from 80.9 on
-    "setuptools < 80.9",
+    "setuptools >= 70, < 80.9",
     "SQLAlchemy >= 2.1.0, < 2.2",
     "waitress >= 3.0",
 ]
 EXTRAS = {
-    "dev": ["mypy", "pyramid_debugtoolbar", "ruff"],
+    "dev": ["pyramid_debugtoolbar"],
+    "lint": ["mypy", "ruff"],
     "testing": [
         "html5lib",
         "hypothesis",

@@ -72,6 +72,8 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
     class CookieSession(base):  # type: ignore[misc, valid-type]  # Pyramid makes it at run time
         """Pyramid's `CookieSession`, where it falls short of what `ISession` promises."""
 
+        created: int
+        new: bool
         _over = False
 
         def __init__(self, request: Request) -> None:

@@ -25,17 +25,18 @@ _HOST_LIST = re.compile(
 )
 
 
-class BoundedConnection(psycopg.Connection[Any]):
-    """A psycopg connection that gives up on a server that no longer answers.
+def _bounded_connection(seconds: float) -> type[psycopg.Connection[Any]]:
+    """Return a psycopg connection that gives up on a server that no longer answers.
 
     `statement_timeout` is the server's to keep, and a server that is stopped, cut off or
     swapped out keeps nothing: only the client's own clock ends the wait.
     """
 
-    statement_timeout: float = 5.0
+    class BoundedConnection(psycopg.Connection[Any]):
+        def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
+            return super().wait(_bounded(gen, seconds), *args, **kwargs)
 
-    def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().wait(_bounded(gen, self.statement_timeout), *args, **kwargs)
+    return BoundedConnection
 
 
 def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
@@ -118,9 +119,7 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
     if url.drivername == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     else:
-        bounded = type(
-            "BoundedConnection", (BoundedConnection,), {"statement_timeout": settings.timeout}
-        )
+        bounded = _bounded_connection(settings.timeout)
         sa.event.listen(
             engine, "do_connect", lambda _d, _r, args, kwargs: bounded.connect(*args, **kwargs)
         )

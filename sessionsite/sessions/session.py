@@ -16,6 +16,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from zope.interface import implementer
 
+from .data import SessionData
 from .merge import merge
 from .payload import dumps, loads
 from .store import MalformedRecordError, Record, StoreError
@@ -32,7 +33,7 @@ class SessionEndedError(Exception):
 
 
 @implementer(ISession)
-class ServerSession(dict[str, Any]):
+class ServerSession(SessionData):
     """A session whose data is in the store; all of Pyramid's `ISession`.
 
     Changes, `invalidate` and `regenerate` take effect in `save`, which runs by itself before
@@ -180,27 +181,6 @@ class ServerSession(dict[str, Any]):
         """The automatic save, before the response leaves."""
         if self._factory.keeps_changes_of(self._request):
             self.save()
-
-    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
-        messages = self.setdefault(f"_f_{queue}", [])
-        if allow_duplicate or msg not in messages:
-            messages.append(msg)
-
-    def pop_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.pop(f"_f_{queue}", [])
-        return messages
-
-    def peek_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.get(f"_f_{queue}", [])
-        return messages
-
-    def new_csrf_token(self) -> str:
-        token = self["_csrft_"] = secrets.token_hex(20)
-        return token
-
-    def get_csrf_token(self) -> str:
-        token: str | None = self.get("_csrft_")
-        return token or self.new_csrf_token()
 
     def _write(self, record: Record, payload: str, now: datetime) -> None:
         written = self._seen(replace(record, payload=payload), now)

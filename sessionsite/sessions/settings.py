@@ -35,7 +35,7 @@ COOKIE_KEYS: Final = frozenset(
         "timeout",
     }
 )
-DEVELOPMENT_SECRET: Final = "development-secret-that-everybody-can-read"
+DEVELOPMENT_SECRET: Final = "development-secret-that-everybody-can-read"  # noqa: S105  # it is no secret
 # What anybody can read in this project or in the Express tutorial signs nothing in production.
 PUBLISHED_SECRETS: Final = frozenset({DEVELOPMENT_SECRET, "a5d63fc5-17a5-459c-b3ba-6d81792158fc"})
 MIN_SECRET_LENGTH: Final = 32

@@ -36,7 +36,7 @@ class SQLAlchemyStore:
             name: _compile(statement, engine.dialect)
             for name, statement in _statements(table).items()
         }
-        types = UTCDateTime()
+        types = UTCDateTime().dialect_impl(engine.dialect)
         self._time_in = types.bind_processor(engine.dialect) or (lambda value: value)
         self._time_out = types.result_processor(engine.dialect, None) or (lambda value: value)
         self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
@@ -165,7 +165,7 @@ class SQLAlchemyStore:
                 lost = self.engine.dialect.is_disconnect(
                     exc,
                     connection.dbapi_connection,
-                    None,  # type: ignore[arg-type]
+                    None,
                 )
                 connection.invalidate(exc)
                 if lost:
@@ -191,25 +191,17 @@ class SQLAlchemyStore:
         cursor.execute("COMMIT")
 
     def _record(self, row: Any) -> Record:
-        id, key, payload, version, created, seen, expires, old_key, old_open, rotated = row
         time = self._time_out
+        values = dict(zip(_COLUMNS, row, strict=True))
         try:
-            if not (isinstance(payload, str) and isinstance(version, int)):
+            if not (isinstance(values["payload"], str) and isinstance(values["version"], int)):
                 raise TypeError("payload or version is of another type")
-            return Record(
-                id,
-                key,
-                payload,
-                version,
-                time(created),
-                time(seen),
-                time(expires),
-                old_key,
-                bool(old_open),
-                time(rotated),
-            )
+            for name in _TIMES:
+                values[name] = time(values[name])
+            values["old_open"] = bool(values["old_open"])
+            return Record(**values)
         except (TypeError, ValueError, AttributeError) as exc:
-            raise MalformedRecordError(f"the row of session {id}: {one_line(exc)}") from exc
+            raise MalformedRecordError(f"the row of session {row[0]}: {one_line(exc)}") from exc
 
     def _explain(self, exc: Exception) -> str:
         text = one_line(exc)
@@ -219,6 +211,7 @@ class SQLAlchemyStore:
 
 
 _COLUMNS = tuple(Record.__dataclass_fields__)
+_TIMES = tuple(name for name in _COLUMNS if name.endswith("_at"))
 _CHANGEABLE = tuple(name for name in _COLUMNS if name not in ("id", "created_at"))
 
 

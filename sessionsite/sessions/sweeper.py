@@ -48,7 +48,7 @@ class Sweeper(threading.Thread):
 
     def pause(self) -> float:
         """Return how many seconds to wait for the next sweep."""
-        return self._interval * random.uniform(0.5, 1.5)
+        return self._interval * random.uniform(0.5, 1.5)  # noqa: S311  # only spreads load
 
     def sweep(self) -> int:
         """Delete what has expired, unless another process is at it; return how many rows."""

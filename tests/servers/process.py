@@ -2,7 +2,7 @@
 
 Run as a script this file is the reaper, a small process that outlives ours by a moment and ends the
 servers that we could not end, having been killed. Linux's PR_SET_PDEATHSIG won't do: it fires when
-the thread that started the server ends, and does nothing to a server that is paused.
+the thread that started the server ends, and its signal does not wake a server that is paused.
 """
 
 import atexit

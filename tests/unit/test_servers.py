@@ -465,7 +465,7 @@ def ask(
     connection = http.client.HTTPSConnection(
         "localhost", server.https_port, context=trust, timeout=20
     )
-    connection.putrequest(method, path, skip_host=True)
+    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     connection.putheader("Host", host or server.url.removeprefix("https://"))
     for name, value in headers.items():
         connection.putheader(name.replace("_", "-"), value)

@@ -1,0 +1,47 @@
+# make serve   the site on http://localhost:6543, on a signed cookie
+# make test    every test
+# make lint    ruff, and mypy in strict mode
+# make constraints   write constraints.txt anew, with today's versions
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+PIP = $(BIN)/python -m pip --disable-pip-version-check -q
+
+.PHONY: serve test lint constraints clean
+
+serve: $(VENV)/.serve
+	$(BIN)/pserve development.ini --reload
+
+test: $(VENV)/.test
+	$(BIN)/python -m tests.install
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+$(VENV)/.venv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.serve: $(VENV)/.venv setup.py constraints.txt
+	$(PIP) install -c constraints.txt -e '.[dev]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.serve
+	$(PIP) install -c constraints.txt -e '.[dev,testing,factories,lint]'
+	touch $@
+
+constraints:
+	rm -rf $(VENV)-new
+	$(PYTHON) -m venv $(VENV)-new
+	$(VENV)-new/bin/python -m pip -q install -e '.[dev,testing,factories,lint]'
+	{ echo '# The versions that are tested together; `make constraints` writes them anew.'; \
+	  $(VENV)-new/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.txt
+	rm -rf $(VENV)-new
+
+clean:
+	rm -rf $(VENV) $(VENV)-new
