@@ -54,5 +54,5 @@ def _find(value: Any, path: str, above: tuple[int, ...]) -> tuple[str, str] | No
     except TypeError:
         return path, f"a value of type {type(value).__name__}"
     except ValueError as exc:
-        return path, str(exc)
+        return path, f"the number {value}" if isinstance(value, float) else str(exc)
     return None

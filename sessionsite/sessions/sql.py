@@ -18,6 +18,7 @@ from .settings import SQLSettings
 from .store import MalformedRecordError, Record, RecordExistsError, StoreError
 from .table import ADVISORY_LOCK, UTCDateTime, create_table, one_line, sessions_table
 
+_Convert = Callable[[Any], Any]
 _TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
 
 
@@ -37,8 +38,12 @@ class SQLAlchemyStore:
             for name, statement in _statements(table).items()
         }
         types = UTCDateTime().dialect_impl(engine.dialect)
-        self._time_in = types.bind_processor(engine.dialect) or (lambda value: value)
-        self._time_out = types.result_processor(engine.dialect, None) or (lambda value: value)
+        self._time_in: Callable[[Any], Any] = types.bind_processor(engine.dialect) or (
+            lambda value: value
+        )
+        self._time_out: Callable[[Any], Any] = types.result_processor(engine.dialect, None) or (
+            lambda value: value
+        )
         self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
 
     def create(self, record: Record) -> None:
@@ -213,6 +218,10 @@ class SQLAlchemyStore:
 _COLUMNS = tuple(Record.__dataclass_fields__)
 _TIMES = tuple(name for name in _COLUMNS if name.endswith("_at"))
 _CHANGEABLE = tuple(name for name in _COLUMNS if name not in ("id", "created_at"))
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 def _compile(statement: Any, dialect: sa.Dialect) -> tuple[str, dict[str, Any]]:

@@ -4,14 +4,8 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions.settings import SQLSettings
-from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
 from sessionsite.testing import MemoryStore, StoreContract
-
-
-def sql_store(url: str, **options: Any) -> SQLAlchemyStore:
-    values: dict[str, Any] = {"table": "sessions", "schema": None, "timeout": 5} | options
-    return store_from_settings(SQLSettings(create_table=True, engine={"url": url}, **values))
+from tests.stores import sql_store
 
 
 class TestMemoryStore(StoreContract):

@@ -1,0 +1,88 @@
+"""The cookie of every factory: its attributes, its signature, and what is no cookie of ours."""
+
+import base64
+
+import pytest
+
+from tests.browser import Visitor
+from tests.contract.conftest import SECRET, Kit, data_of
+
+
+class TestCookie:
+    def attributes(self, kit: Kit, **settings: str) -> set[str]:
+        visitor = kit.visitor(**settings)
+        with visitor.request() as session:
+            session["a"] = 1
+        (header,) = visitor.set_cookie
+        name, _, rest = header.partition("=")
+        return {name, *rest.split("; ")[1:]}
+
+    def test_it_is_hardened_by_default(self, kit: Kit) -> None:
+        assert self.attributes(kit) == {
+            "sessionsite", "Path=/", "HttpOnly", "SameSite=Lax", "secure",
+        }  # fmt: skip
+
+    def test_every_attribute_can_be_set(self, kit: Kit) -> None:
+        found = self.attributes(
+            kit, cookie_name="other", path="/p", domain="example.org", secure="false",
+            httponly="false", samesite="strict", max_age="86400",
+        )  # fmt: skip
+        assert {"other", "Path=/p", "Domain=example.org", "SameSite=Strict"} <= found
+        assert "Max-Age=86400" in found
+        assert not {"HttpOnly", "secure"} & found
+
+    def test_an_older_secret_still_opens_a_session(self, kit: Kit) -> None:
+        visitor = kit.visitor()
+        with visitor.request() as session:
+            session["a"] = 1
+        new = "another-secret-for-tests-that-is-long"
+        visitor.factory = kit.factory(secret=f"{new} {SECRET}")
+        with visitor.request() as session:
+            assert session == {"a": 1}
+            session.invalidate()
+            session["b"] = 2
+        visitor.factory = kit.factory(secret=new)  # what is signed now is signed with the new one
+        assert data_of(visitor) == {"b": 2}
+
+    def test_a_secret_that_is_taken_away_opens_nothing(self, kit: Kit) -> None:
+        visitor = kit.visitor()
+        with visitor.request() as session:
+            session["a"] = 1
+        visitor.factory = kit.factory(secret="another-secret-for-tests-that-is-long")
+        assert data_of(visitor) == {}
+
+    @pytest.mark.parametrize(
+        "value",
+        ["", "x", "=", "a" * 100_000, "\x00", "\xff\xfe", '"', "%00", "====", "e30", "null",
+         base64.urlsafe_b64encode(b"\0" * 64 + b"[1,2,{}]").decode(), "é" * 50, ";;=;,"],
+        ids=repr,
+    )  # fmt: skip
+    def test_a_cookie_that_is_not_ours_is_a_new_session(self, kit: Kit, value: str) -> None:
+        visitor = kit.visitor()
+        with visitor.request(HTTP_COOKIE=f"sessionsite={value}; other=1") as session:
+            assert (dict(session), session.new) == ({}, True)
+        assert visitor.set_cookie == []
+
+    def test_a_cookie_that_is_cut_or_changed_anywhere_is_a_new_session(self, kit: Kit) -> None:
+        visitor = kit.visitor()
+        with visitor.request() as session:
+            session["a"] = 1
+        good = visitor.cookies["sessionsite"]
+        assert visitor.open().session == {"a": 1}
+        for i in range(0, len(good) - 1, 5):
+            other = "A" if good[i] != "A" else "B"
+            for bad in (good[:i], good[:i] + other + good[i + 1 :]):
+                assert visitor.open(HTTP_COOKIE=f"sessionsite={bad}").session.new
+
+    def test_the_cookie_of_one_factory_is_nothing_to_the_other(self, kit: Kit) -> None:
+        visitor = kit.visitor()
+        with visitor.request() as session:
+            session["a"] = 1
+        store = kit.store
+        kit.kind, kit.store = ("memory" if kit.kind == "cookie" else "cookie"), store
+        other = Visitor(kit.factory(), **visitor.cookies)
+        if kit.kind == "cookie":
+            assert other.open().session.new
+        else:
+            secret = other.factory._read_cookie(other.open())  # type: ignore[attr-defined]
+            assert secret is None

@@ -1,0 +1,247 @@
+"""What the server factory promises beyond `ISession`, on every store."""
+
+import base64
+import hashlib
+import logging
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from pyramid_retry import RetryableException
+
+from sessionsite.sessions.session import SessionEndedError
+from tests.browser import Visitor
+from tests.contract.conftest import Kit, begin, on_servers, stored, version
+
+pytestmark = on_servers
+
+
+class TestSaving:
+    def test_a_change_deep_inside_is_seen_with_no_call(self, kit: Kit) -> None:
+        visitor = begin(kit, {"cart": {"items": [{"n": 1}]}})
+        with visitor.request() as session:
+            session["cart"]["items"][0]["n"] += 1
+        assert visitor.open().session == {"cart": {"items": [{"n": 2}]}}
+
+    def test_an_unchanged_session_is_not_written(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        kit.clock.move(100)
+        with visitor.request() as session:
+            session["a"] = 1
+            session.changed()
+        assert version(kit, visitor) == 1
+
+    def test_the_cookie_is_sent_once(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        assert len(visitor.set_cookie) == 1
+        kit.clock.move(200)
+        with visitor.request() as session:
+            session["a"] = 2
+        assert visitor.set_cookie == []
+
+    def test_save_stores_at_once_and_again_what_comes_after(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        request = visitor.open()
+        request.session["a"] = 2
+        request.session.save()
+        assert visitor.open().session == {"a": 2}
+        request.session["b"] = 3
+        visitor.close(request)
+        assert visitor.open().session == {"a": 2, "b": 3}
+        assert version(kit, visitor) == 3
+
+    def test_reload_drops_what_is_pending_and_takes_the_newest(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        request = visitor.open()
+        with visitor.request() as session:
+            session["b"] = 2
+        request.session["c"] = 3
+        request.session.reload()
+        assert request.session == {"a": 1, "b": 2}
+        with visitor.request() as session:
+            session.invalidate()
+        with pytest.raises(SessionEndedError):
+            request.session.reload()
+
+    def test_changes_that_pyramid_retry_will_discard_are_not_stored(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        for attempt, expected in ((0, {"a": 1}), (1, {"a": 2})):
+            request = visitor.open()
+            request.environ |= {"retry.attempt": attempt, "retry.attempts": 2}
+            request.exception = RetryableException()
+            request.session["a"] = 2
+            visitor.close(request)
+            assert visitor.open().session == expected
+
+
+class TestExpiry:
+    def test_it_is_pushed_when_due_and_not_before(self, kit: Kit) -> None:
+        visitor = begin(kit, timeout="1200", reissue_time="120")
+        kit.clock.move(119)
+        with visitor.request():
+            pass
+        assert version(kit, visitor) == 1
+        kit.clock.move(1)
+        with visitor.request():
+            pass
+        record = stored(kit, visitor)
+        assert record is not None
+        assert (record.version, record.seen_at) == (2, kit.clock.now)
+        assert record.expires_at == kit.clock.now + timedelta(seconds=1200)
+
+    def test_a_change_leaves_an_expiry_alone_that_is_not_due(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        before = stored(kit, visitor)
+        kit.clock.move(100)
+        with visitor.request() as session:
+            session["a"] = 2
+        record = stored(kit, visitor)
+        assert before
+        assert record
+        assert record.expires_at == before.expires_at
+        assert record.seen_at == kit.clock.now
+
+    def test_touch_pushes_it_at_once(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        kit.clock.move(1)
+        with visitor.request() as session:
+            session.touch()
+        record = stored(kit, visitor)
+        assert record
+        assert record.expires_at == kit.clock.now + timedelta(seconds=1200)
+
+    def test_the_absolute_end_comes_whatever_happens(self, kit: Kit) -> None:
+        visitor = begin(kit, timeout="90", lifetime="300", reissue_time="10")
+        for _ in range(4):
+            kit.clock.move(70)
+            with visitor.request() as session:
+                assert session["a"] == 1
+                session.touch()
+                session["n"] = session.get("n", 0) + 1
+        kit.clock.move(19)
+        with visitor.request() as session:
+            assert session.expires_at == kit.clock.now + timedelta(seconds=1)
+            session.regenerate()
+        kit.clock.move(1)
+        assert visitor.open().session.new
+
+    def test_it_is_at_most_reissue_time_early_and_never_late(self, kit: Kit) -> None:
+        visitor = begin(kit, timeout="1200", reissue_time="120")
+        kit.clock.move(119)
+        with visitor.request():
+            pass
+        kit.clock.move(1200 - 119 - 1)
+        assert not visitor.open().session.new
+        kit.clock.move(1)
+        assert visitor.open().session.new
+
+    def test_seen_at_and_expires_at_tell_the_visitor(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        start = kit.clock.now
+        kit.clock.move(60)
+        session = visitor.open().session
+        assert session.seen_at == start
+        assert session.expires_at == start + timedelta(seconds=1200)
+
+
+class TestSecrets:
+    def test_nothing_in_the_table_opens_a_session(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        with visitor.request() as session:
+            session.regenerate()
+        record = stored(kit, visitor)
+        assert record
+        columns = (record.id.encode(), record.key, record.old_key, record.payload.encode())
+        for value in columns:
+            assert value
+            for text in (value.decode("latin-1"), base64.urlsafe_b64encode(value).decode()):
+                assert visitor.open(HTTP_COOKIE=f"sessionsite={text}").session.new
+            signed = visitor.factory._signer.dumps(value).decode()  # type: ignore[attr-defined]
+            assert visitor.open(HTTP_COOKIE=f"sessionsite={signed}").session.new
+
+    def test_the_id_is_public_and_stays(self, kit: Kit) -> None:
+        visitor = kit.visitor()
+        with visitor.request() as session:
+            session["a"] = 1
+            first = session.id
+        cookie = visitor.cookies["sessionsite"]
+        with visitor.request() as session:
+            assert session.id == first
+            session.regenerate()
+        assert visitor.open().session.id == first
+        assert first not in cookie
+        assert base64.urlsafe_b64decode(first + "==") not in base64.urlsafe_b64decode(cookie)
+
+    def test_a_secret_has_256_bits_and_the_store_its_hash(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        secret = visitor.factory._read_cookie(visitor.open())  # type: ignore[attr-defined]
+        assert len(secret) == 32
+        record = stored(kit, visitor)
+        assert record
+        assert record.key == hashlib.sha256(secret).digest()
+
+    def test_two_cookies_of_the_name_open_neither(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        visitor = begin(kit)
+        value = visitor.cookies["sessionsite"]
+        doubled = f"sessionsite={value}; x=1; sessionsite=planted"
+        assert visitor.open(HTTP_COOKIE=doubled).session.new
+
+    def test_a_signed_secret_without_a_row_is_never_adopted(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        planted = visitor.cookies["sessionsite"]
+        with visitor.request() as session:
+            session.invalidate()
+        victim = Visitor(visitor.factory, sessionsite=planted)
+        with victim.request() as session:
+            session["user"] = "victim"
+        assert victim.cookies["sessionsite"] != planted
+        assert Visitor(visitor.factory, sessionsite=planted).open().session == {}
+
+    def test_what_is_logged_holds_no_secret(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        caplog.set_level(logging.DEBUG)
+        visitor = begin(kit)
+        first = visitor.cookies["sessionsite"]
+        with visitor.request() as session:
+            session.regenerate()
+            name = session.id
+        second = visitor.cookies["sessionsite"]
+        with visitor.request() as session:
+            session.invalidate()
+        visitor.open(HTTP_COOKIE="sessionsite=planted")
+        text = caplog.text
+        assert [text.count(f"Session {name}: {event}") for event in
+                ("created", "new secret", "ended")] == [1, 1, 1]  # fmt: skip
+        assert "did not issue" in text
+        assert not any(value in text for value in (first, second, "planted"))
+
+
+class TestRowsThatSomebodyHasEdited:
+    @pytest.mark.parametrize("payload", ["[]", "1", '"x"', "null", "[" * 500 + "]" * 500])
+    def test_a_payload_that_is_no_object_is_a_new_session(
+        self, kit: Kit, payload: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        visitor = begin(kit)
+        record = stored(kit, visitor)
+        assert record
+        kit.store.update(record.id, kit.clock.now, lambda r: replace(r, payload=payload))
+        with visitor.request() as session:
+            assert (dict(session), session.new) == ({}, True)
+            session["b"] = 2
+        assert visitor.open().session == {"b": 2}
+        assert "can't be read" in caplog.text
+
+    def test_under_a_request_in_flight_it_is_no_error(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        visitor = begin(kit)
+        request = visitor.open()
+        record = stored(kit, visitor)
+        assert record
+        kit.store.update(record.id, kit.clock.now, lambda r: replace(r, payload="[]"))
+        request.session["b"] = 2
+        visitor.close(request)
+        assert visitor.open().session == {"a": 1, "b": 2}

@@ -1,0 +1,12 @@
+"""Stores for tests."""
+
+from typing import Any
+
+from sessionsite.sessions.settings import SQLSettings
+from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
+
+
+def sql_store(url: str, **options: Any) -> SQLAlchemyStore:
+    """A store on an empty database, its table created."""
+    values: dict[str, Any] = {"table": "sessions", "schema": None, "timeout": 5} | options
+    return store_from_settings(SQLSettings(create_table=True, engine={"url": url}, **values))
