@@ -1,6 +1,7 @@
 """What protects the visitors of the site: response headers, host names, CSRF tokens."""
 
 import re
+import sys
 from collections.abc import Callable
 
 from pyramid.config import Configurator
@@ -11,9 +12,11 @@ from pyramid.interfaces import ICSRFStoragePolicy
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.tweens import EXCVIEW, MAIN
+from pyramid.tweens import INGRESS, MAIN
 from zope.interface import implementer
 
+from .history import has_sessions
+from .sessions import SAVE_TWEEN
 from .settings import site_settings
 
 CONTENT_SECURITY_POLICY = (
@@ -37,7 +40,7 @@ class SessionCSRFPolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]  
     """The token is the session's; asking for one to compare with does not start a session."""
 
     def check_csrf_token(self, request: Request, supplied_token: str) -> bool:
-        if request.session.new:
+        if not has_sessions(request) or request.session.new:
             return False
         return bool(super().check_csrf_token(request, supplied_token))
 
@@ -54,23 +57,40 @@ def includeme(config: Configurator) -> None:
 
     config.add_subscriber(add_headers, NewResponse)
     config.set_csrf_storage_policy(SessionCSRFPolicy())
-    config.set_default_csrf_options(require_csrf=True)
-    config.add_tween("sessionsite.security.host_tween_factory", under=EXCVIEW, over=MAIN)
+    # Browsers send the origin of every POST. To a client that sends none, the token is enough.
+    config.set_default_csrf_options(require_csrf=True, allow_no_origin=True)
+    # Outside all others, which take the path for granted (pyramid_debugtoolbar's, for one).
+    config.add_tween(
+        "sessionsite.security.guard_tween_factory", under=INGRESS, over=[SAVE_TWEEN, MAIN]
+    )
 
 
-def host_tween_factory(handler: Handler, registry: Registry) -> Handler:
-    """Answer 400 to a `Host` that is missing, malformed, or none of `allowed_hosts`.
+def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:
+    """Answer 400 to a request that the site can't read, before anything is made from it.
 
-    Links and the history are made from it. Health checks of a load balancer often name none.
+    Its `Host` is missing, malformed, or none of `allowed_hosts`, its path is no UTF-8, or it
+    posts what is no form.
     """
     allowed = site_settings(registry.settings).allowed_hosts
 
-    def host_tween(request: Request) -> Response:
+    def check(request: Request) -> None:
+        try:
+            path = request.path_info
+            _ = request.POST
+        # The latter is what WebOb raises for a form in an encoding of its own.
+        except (ValueError, LookupError, DeprecationWarning) as exc:
+            raise HTTPBadRequest("The path is not in UTF-8, or the form not readable.") from exc
         match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
         if match and (not allowed or match[1].lower() in allowed):
-            return handler(request)
-        if request.path_info == "/healthz":
-            return handler(request)
-        raise HTTPBadRequest("This site is not known by the name that was asked for.")
+            return
+        if path != "/healthz":  # load balancers often name no host, or an address
+            raise HTTPBadRequest("No site of this name is served here.")
 
-    return host_tween
+    def guard_tween(request: Request) -> Response:
+        try:
+            check(request)
+        except HTTPBadRequest:
+            return request.invoke_exception_view(sys.exc_info())
+        return handler(request)
+
+    return guard_tween

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pyramid.config import Configurator
-from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken, URLDecodeError
+from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
 from pyramid.httpexceptions import HTTPBadRequest, HTTPSeeOther
 from pyramid.path import AssetResolver
 from pyramid.request import Request
@@ -95,8 +95,6 @@ def bad_csrf(request: Request) -> dict[str, Any]:
 
 
 @exception_view_config(HTTPBadRequest, renderer="templates/error.jinja2")
-@exception_view_config(URLDecodeError, renderer="templates/error.jinja2")
-@exception_view_config(UnicodeDecodeError, renderer="templates/error.jinja2")
 def bad_request(request: Request) -> dict[str, Any]:
     advice = "The site could not make sense of this request. Check the address."
     return error_page(request, 400, "Bad request", advice)

@@ -101,6 +101,10 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             if value is None:
                 raise ConfigurationError(f"{_PREFIX}{name} = {options[name]!r}: give true or false")
             options[name] = value
+    if "isolation_level" in options:
+        raise ConfigurationError(
+            f"{_PREFIX}isolation_level: the store commits each statement by itself: remove it"
+        )
     options.setdefault("pool_timeout", settings.timeout)
     try:
         engine = sa.engine_from_config(
@@ -110,11 +114,11 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             **_dialect_options(url, settings.timeout),
         )
     except (TypeError, ValueError, sa.exc.ArgumentError) as exc:
-        names = [name for name in options if repr(name).strip("'") in str(exc)]
-        line = " ".join(str(exc).split("for the configuration")[0].split())
+        line = " ".join(str(exc).split(", using configuration")[0].split())
+        named = [k for k, v in options.items() if f"'{k}'" in line or repr(v) in line]
         raise ConfigurationError(
-            f"{_PREFIX}{names[0] if names else '*'}: {line} "
-            "(SQLAlchemy's create_engine takes these keys)"
+            f"{_PREFIX}{named[0] if named else '*'}: {line}: give what SQLAlchemy's "
+            "engine_from_config takes"
         ) from None
     if url.drivername == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)

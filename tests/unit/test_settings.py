@@ -1,0 +1,210 @@
+"""Settings: typed and strict; a wrong one is refused in one line that names the key."""
+
+from typing import Any
+
+import pytest
+
+from sessionsite.sessions.configuration import ConfigurationError, expand_environment
+from sessionsite.sessions.cookie import session_factory_from_settings as cookie_factory
+from sessionsite.sessions.settings import (
+    DEVELOPMENT_SECRET,
+    PUBLISHED_SECRETS,
+    cookie_settings,
+    server_settings,
+    sql_settings,
+)
+from sessionsite.settings import site_settings
+from tests.conftest import ROOT
+
+SECRET = "a-secret-for-tests-that-is-long-enough"
+
+
+def server(**changes: Any) -> Any:
+    keys = {"secret": SECRET, "sqlalchemy.url": "sqlite:///x.db"} | changes
+    return server_settings({f"session.{k}": v for k, v in keys.items() if v is not None})
+
+
+def cookie(**changes: Any) -> Any:
+    keys = {"secret": "s"} | changes
+    return cookie_settings({f"session.{k}": v for k, v in keys.items() if v is not None})
+
+
+def with_dots(settings: dict[str, str]) -> dict[str, str]:
+    return {k.replace("__", "."): v for k, v in settings.items()}
+
+
+class TestDefaults:
+    def test_the_server_factorys(self) -> None:
+        settings, sql = server()
+        assert (settings.cookie_name, settings.max_age, settings.path, settings.domain) == (
+            "sessionsite", None, "/", None,
+        )  # fmt: skip
+        assert (settings.secure, settings.httponly, settings.samesite) == (False, True, "Lax")
+        assert (settings.timeout, settings.lifetime, settings.reissue_time) == (1200, 43200, 120)
+        assert (settings.renewal_time, settings.renewal_grace) == (None, 60)
+        assert (settings.prune_interval, settings.set_on_exception) == (900, True)
+        assert (sql.table, sql.schema, sql.create_table) == ("sessions", None, False)
+
+    def test_the_cookie_factorys(self) -> None:
+        settings = cookie()
+        assert (settings.secrets, settings.timeout, settings.reissue_time) == (("s",), 1200, 120)
+
+    @pytest.mark.parametrize(
+        ("timeout", "expected"), [("1200", 120), ("500", 50), ("9", 0), ("none", 120)]
+    )
+    def test_reissue_time_is_a_tenth_of_a_short_timeout(self, timeout: str, expected: int) -> None:
+        assert cookie(timeout=timeout).reissue_time == expected
+
+    def test_an_empty_value_is_the_default(self) -> None:
+        assert cookie(cookie_name="", timeout=" ").timeout == 1200
+
+
+class TestValues:
+    def test_several_secrets_are_kept_in_their_order(self) -> None:
+        settings, _ = server(secret=f" {SECRET}-new\n   {SECRET} ")
+        assert settings.secrets == (f"{SECRET}-new", SECRET)
+
+    def test_python_values_are_taken_as_well(self) -> None:
+        settings = cookie(timeout=None, httponly=False, max_age=5, secure=True)
+        assert (settings.timeout, settings.httponly, settings.max_age) == (1200, False, 5)
+
+    def test_secure_can_be_the_requests_scheme(self) -> None:
+        assert server(secure="auto")[0].secure == "auto"
+
+    @pytest.mark.parametrize("word", ["true", "True", "yes", "on", "1"])
+    def test_a_boolean_is_written_as_anywhere_in_pyramid(self, word: str) -> None:
+        assert server(secure=word)[0].secure is True
+
+    def test_engine_keys_are_passed_on(self) -> None:
+        _, sql = server(**with_dots({"sqlalchemy__pool_size": "3"}))
+        assert sql.engine == {"url": "sqlite:///x.db", "pool_size": "3"}
+
+    def test_commands_need_no_secret(self) -> None:
+        assert sql_settings({"session.sqlalchemy.url": "sqlite:///x.db"}).table == "sessions"
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"secret": None}, "session.secret", "generate-secret"),
+    ({"secret": " "}, "session.secret", "generate-secret"),
+    ({"timeout": "soon"}, "session.timeout = 'soon'", "seconds, or none"),
+    ({"timeout": "0"}, "session.timeout = '0'", "at least 1"),
+    ({"timeout": "-1"}, "session.timeout = '-1'", "at least 1"),
+    ({"timeout": "1.5"}, "session.timeout = '1.5'", "whole number"),
+    ({"timeout": True}, "session.timeout = True", "whole number"),
+    ({"max_age": "1d"}, "session.max_age = '1d'", "seconds"),
+    ({"reissue_time": "none"}, "session.reissue_time", "seconds"),
+    ({"reissue_time": "1200"}, "session.reissue_time = '1200'", "session.timeout has (1200)"),
+    ({"secure": "maybe"}, "session.secure = 'maybe'", "true or false"),
+    ({"httponly": "2"}, "session.httponly = '2'", "true or false"),
+    ({"samesite": "loose"}, "session.samesite = 'loose'", "lax or strict or none"),
+    ({"samesite": "None"}, "session.samesite = 'None'", "session.secure = true"),
+    ({"cookie_name": "a b"}, "session.cookie_name = 'a b'", "RFC 6265"),
+    ({"cookie_name": "x" * 33}, "session.cookie_name", "at most 32"),
+    ({"cookie_name": "__Host-x"}, "session.cookie_name", "session.secure = true"),
+    ({"cookie_name": "__Host-x", "secure": "true", "path": "/a"}, "session.cookie_name", "path"),
+    ({"cookie_name": "__host-x", "secure": "true", "domain": "a.org"}, "session.cookie_name",
+     "domain"),
+    ({"cookie_name": "__Secure-x"}, "session.cookie_name", "session.secure = true"),
+    ({"path": "a"}, "session.path = 'a'", "starts with /"),
+    ({"path": "/a;b"}, "session.path", "no ;"),
+    ({"domain": "a b"}, "session.domain = 'a b'", "host name"),
+    ({"timout": "5"}, "session.timout", "did you mean session.timeout?"),
+    ({"resave": "false"}, "session.resave", "remove it"),
+]  # fmt: skip
+REFUSED_BY_SERVER: list[tuple[dict[str, Any], str, str]] = [
+    ({"secret": "short"}, "session.secret", "32 characters"),
+    ({"secret": f"{SECRET} short"}, "session.secret", "32 characters"),
+    ({"secret": DEVELOPMENT_SECRET}, "session.secret", "generate-secret"),
+    ({"sqlalchemy.url": None}, "session.sqlalchemy.url", "postgresql://"),
+    ({"max_age": "43199"}, "session.max_age = '43199'", "session.lifetime (43200)"),
+    ({"max_age": "9", "lifetime": "none"}, "session.max_age = '9'", "session.lifetime (none)"),
+    ({"lifetime": "x"}, "session.lifetime = 'x'", "seconds"),
+    ({"renewal_time": "0"}, "session.renewal_time = '0'", "at least 1"),
+    ({"prune_interval": "0"}, "session.prune_interval = '0'", "or none"),
+    ({"sql.create_table": "perhaps"}, "session.sql.create_table = 'perhaps'", "true or false"),
+    ({"sql.tabel": "x"}, "session.sql.tabel", "did you mean session.sql.table?"),
+]
+REFUSED_BY_COOKIE: list[tuple[dict[str, Any], str, str]] = [
+    ({"lifetime": "5"}, "session.lifetime", "the server factory's"),
+    ({"secure": "auto"}, "session.secure = 'auto'", "true or false"),
+    ({"sqlalchemy.url": "x"}, "session.sqlalchemy.url", "the server factory's"),
+    ({"sql.table": "x"}, "session.sql.table", "the server factory's"),
+]
+
+
+def check_refusal(call: Any, key: str, advice: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        call()
+    message = str(caught.value)
+    assert isinstance(caught.value, ValueError)
+    assert message.startswith(key)
+    assert advice in message
+    assert "\n" not in message
+    assert SECRET not in message
+    assert "short" not in message.replace("short a time", "")
+
+
+@pytest.mark.parametrize(("changes", "key", "advice"), [*REFUSED, *REFUSED_BY_SERVER], ids=repr)
+def test_the_server_factory_refuses(changes: dict[str, Any], key: str, advice: str) -> None:
+    check_refusal(lambda: server(**changes), key, advice)
+
+
+@pytest.mark.parametrize(("changes", "key", "advice"), [*REFUSED, *REFUSED_BY_COOKIE], ids=repr)
+def test_the_cookie_factory_refuses(changes: dict[str, Any], key: str, advice: str) -> None:
+    check_refusal(lambda: cookie(**changes), key, advice)
+
+
+def test_keys_of_other_prefixes_are_nobodys_business() -> None:
+    cookie_factory({"session.secret": "s", "session_x": "1", "redis.sessions.secret": "2"})
+
+
+def test_no_secret_shows_in_a_repr() -> None:
+    settings, sql = server(**{"sqlalchemy.url": "postgresql://u:hunter2@h/d"})
+    assert SECRET not in repr(settings)
+    assert "hunter2" not in repr(sql)
+
+
+def test_the_secrets_that_the_project_prints_are_refused() -> None:
+    assert f"session.secret = {DEVELOPMENT_SECRET}\n" in (ROOT / "development.ini").read_text()
+    assert DEVELOPMENT_SECRET in PUBLISHED_SECRETS
+
+
+class TestSiteSettings:
+    def test_the_defaults(self) -> None:
+        site = site_settings({})
+        assert (site.history_limit, site.history_bytes) == (20, 2400)
+        assert (site.contact, site.allowed_hosts, site.hsts) == ("", (), None)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("history_limit", "0"), ("history_limit", "none"), ("history_bytes", "1"),
+         ("history_bytes", "x"), ("hsts", "yes"), ("histroy_limit", "5")],
+    )  # fmt: skip
+    def test_a_wrong_one_is_refused(self, key: str, value: str) -> None:
+        call = {f"sessionsite.{key}": value}
+        check_refusal(lambda: site_settings(call), f"sessionsite.{key}", "")
+
+
+class TestEnvironment:
+    def test_variables_are_replaced(self) -> None:
+        settings = {"a": "x${A}y", "b": "${B:-default}", "c": "${E:-d}", "n": 5, "p": "$A {A} %"}
+        assert expand_environment(settings, {"A": "1", "E": ""}) == {
+            "a": "x1y", "b": "default", "c": "d", "n": 5, "p": "$A {A} %",
+        }  # fmt: skip
+
+    def test_what_a_variable_holds_is_taken_as_it_is(self) -> None:
+        assert expand_environment({"a": "${A}"}, {"A": "${B}%(here)s"})["a"] == "${B}%(here)s"
+
+    def test_an_empty_default_is_a_default(self) -> None:
+        assert expand_environment({"a": "${A:-}"}, {}) == {"a": ""}
+
+    def test_one_that_is_not_set_is_named(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"session\.secret .* SESSION_SECRET"):
+            expand_environment({"session.secret": "${SESSION_SECRET}"}, {})
+
+    @pytest.mark.parametrize("environ", [{}, {"A": ""}])
+    def test_an_empty_variable_without_a_default_counts_as_not_set(
+        self, environ: dict[str, str]
+    ) -> None:
+        with pytest.raises(ConfigurationError, match="A"):
+            expand_environment({"key": "${A}"}, environ)
