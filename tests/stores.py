@@ -7,6 +7,6 @@ from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
 
 
 def sql_store(url: str, **options: Any) -> SQLAlchemyStore:
-    """A store on an empty database, its table created."""
-    values: dict[str, Any] = {"table": "sessions", "schema": None, "timeout": 5} | options
-    return store_from_settings(SQLSettings(create_table=True, engine={"url": url}, **values))
+    """A store on an empty database, its table created unless told otherwise."""
+    values = {"table": "sessions", "schema": None, "create_table": True, "timeout": 5} | options
+    return store_from_settings(SQLSettings(engine={"url": url}, **values))

@@ -75,6 +75,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         created: int
         new: bool
         _over = False
+        _spent = False
 
         def __init__(self, request: Request) -> None:
             super().__init__(request)
@@ -99,10 +100,12 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
 
         def save_for_response(self) -> None:
             """Raise `PayloadError` now, while there can still be an error page."""
-            if self._dirty:
-                self._checked_value()
+            if self._dirty and not self._spent:
+                self._spent = True  # unless all goes well
+                self._check()
+                self._spent = False
 
-        def _checked_value(self) -> None:
+        def _check(self) -> None:
             data = dict(self)
             size = len(serializer.dumps((self.accessed, self.created, data)))
             if size > MAX_VALUE:
@@ -113,8 +116,10 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
                 )
 
         def _set_cookie(self, response: Response) -> bool:
+            if self._spent:
+                return False  # an error page is on its way
             if dict(self) or not self.new:
-                self._checked_value()
+                self._check()
                 return bool(super()._set_cookie(response))
             if self._over:
                 # with every attribute that it was set with: else browsers keep a __Host- cookie

@@ -17,8 +17,7 @@ from pyramid.response import Response
 from zope.interface import implementer
 
 from .data import SessionData
-from .merge import merge
-from .payload import dumps, loads
+from .payload import PayloadError, dumps, loads, merged
 from .store import MalformedRecordError, Record, StoreError
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ class ServerSession(SessionData):
         results: list[T] = []
 
         def apply(newest: Record) -> Record:
-            self._fill(_merged(base, ours, newest))
+            self._fill(merged(base.payload, ours, newest.payload))
             results.append(change(self))
             return self._seen(replace(newest, payload=dumps(self)), now)
 
@@ -159,8 +158,8 @@ class ServerSession(SessionData):
         """
         if self._spent or self._detached:
             return
+        self._delete_ended()  # first: a logout holds, whatever becomes of the rest
         payload = dumps(self)
-        self._delete_ended()
         now = self._factory.now()
         record = self._record
         if record is None:
@@ -178,9 +177,13 @@ class ServerSession(SessionData):
         self._touched = False
 
     def save_for_response(self) -> None:
-        """The automatic save, before the response leaves."""
+        """The automatic save, before the response leaves; after a failure there is no other."""
         if self._factory.keeps_changes_of(self._request):
-            self.save()
+            try:
+                self.save()
+            except PayloadError:
+                self._spent = True
+                raise
 
     def _write(self, record: Record, payload: str, now: datetime) -> None:
         written = self._seen(replace(record, payload=payload), now)
@@ -189,17 +192,21 @@ class ServerSession(SessionData):
             return
 
         def change(newest: Record) -> Record:
-            return self._seen(replace(newest, payload=_merged(record, payload, newest)), now)
+            return self._seen(
+                replace(newest, payload=merged(record.payload, payload, newest.payload)), now
+            )
 
-        if merged := self._update(record.id, change):
-            self._adopt(merged)
+        if newest := self._update(record.id, change):
+            self._adopt(newest)
 
     def _rotate_secret(self, record: Record, payload: str, now: datetime) -> None:
         forced = self._rotate
         secret = self._factory.new_secret()
 
         def change(newest: Record) -> Record:
-            changed = self._seen(replace(newest, payload=_merged(record, payload, newest)), now)
+            changed = self._seen(
+                replace(newest, payload=merged(record.payload, payload, newest.payload)), now
+            )
             if not forced and newest.key != record.key:
                 return changed  # a parallel request has renewed it, and its browser has the cookie
             return replace(
@@ -285,14 +292,3 @@ class ServerSession(SessionData):
             self._factory.set_cookie(request, response, self._cookie_secret)
         elif self._cookie_over:
             self._factory.delete_cookie(request, response)
-
-
-def _merged(base: Record, ours: str, newest: Record) -> str:
-    """Return the payload of `newest` with what we changed since `base`."""
-    if newest.payload == base.payload:
-        return ours
-    try:
-        return dumps(merge(loads(base.payload), loads(ours), loads(newest.payload)))
-    except (ValueError, RecursionError) as exc:  # somebody's hand has been in the row
-        log.warning("Session %s: can't merge with what is stored: %s", newest.id, exc)
-        return ours

@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "sessions.settings": {"sessions.configuration"},
     "sessions.cookie": {"sessions.payload", "sessions.settings", "sessions.signing"},
     "sessions.signing": set(),
-    "sessions.payload": set(),
+    "sessions.payload": {"sessions.merge"},
     "sessions.headers": set(),
     "sessions.merge": set(),
     "sessions.data": set(),
@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "sessions.table": {"sessions.store"},
     "sessions.sql": {"sessions.engine", "sessions.settings", "sessions.store", "sessions.table"},
     "sessions.session": {
-        "sessions.data", "sessions.merge", "sessions.payload", "sessions.store",
+        "sessions.data", "sessions.payload", "sessions.store",
     },
     "sessions.server": {
         "sessions.headers", "sessions.session", "sessions.settings", "sessions.signing",

@@ -1,0 +1,216 @@
+"""production.ini when something is missing: its table, its database, its configuration."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from pyramid.scripts import pserve
+
+from sessionsite.cli import main
+from sessionsite.sessions.settings import DEVELOPMENT_SECRET
+from sessionsite.testing import in_parallel
+from tests.functional.test_production import (
+    PRODUCTION,
+    SECRET,
+    Answer,
+    Browser,
+    create_table,
+    production_ini,
+    start_worker,
+)
+from tests.servers import Missing, free_port
+from tests.servers.postgres import Postgres, bindirs, start_postgres
+
+TIMEOUT = 1  # seconds, in the tests of a database that does not answer
+CONNECT_TIMEOUT = 2  # libpq waits for no less
+SLACK = 2  # for a machine that does other things too
+
+
+@pytest.fixture(scope="module")
+def database(
+    tmp_path_factory: pytest.TempPathFactory,
+    missing_is_a_skip: Callable[[], AbstractContextManager[None]],
+) -> Iterator[Postgres]:
+    """A server that these tests may stop, even where TEST_DATABASE_URL names another."""
+    with missing_is_a_skip():
+        if not (found := bindirs()):
+            raise Missing("PostgreSQL", "apt install postgresql")
+    with start_postgres(tmp_path_factory.mktemp("database"), found[0]) as server:
+        yield server
+
+
+@pytest.fixture
+def url(database: Postgres) -> str:
+    """A database with the table in it, on a server that runs."""
+    database.resume()
+    database.start()
+    url = database.create_database("outage")
+    create_table(url)
+    return url
+
+
+def assert_unavailable(answer: Answer) -> None:
+    assert answer.status == 503
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "Set-Cookie" not in answer.headers
+    assert "<h1>Sessions - Unavailable</h1>" in answer.text
+    assert '<a href="/about">About</a>' in answer.text
+    assert "Traceback" not in answer.text
+
+
+def assert_the_rest_answers(browser: Browser) -> None:
+    assert browser.get("/static/site.css").status == 200
+    assert browser.get("/favicon.ico").status == 200
+    missing = browser.get("/missing")
+    assert missing.status == 404
+    assert "<h1>Sessions - Not found</h1>" in missing.text
+
+
+def test_a_missing_table_is_one_line_that_says_what_to_do(
+    database: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database.start()
+    url = database.create_database("empty")
+    with start_worker(tmp_path, DATABASE_URL=url) as worker:
+        browser = Browser(worker.url)
+        before = worker.output()
+        assert_unavailable(browser.get("/"))
+        (line,) = worker.output().removeprefix(before).splitlines()
+        assert "ERROR" in line
+        assert "there is no table sessions: run `sessionsite init-db`" in line
+        assert browser.get("/healthz").status == 503
+
+        monkeypatch.setenv("DATABASE_URL", url)
+        assert main(["init-db", str(PRODUCTION)]) == 0
+        assert browser.get("/healthz").status == 200
+        assert browser.get("/").history == [f"{worker.url}/"]
+
+
+def test_a_process_starts_without_its_database_and_serves_once_it_is_there(
+    database: Postgres, url: str, tmp_path: Path
+) -> None:
+    worker = start_worker(tmp_path, DATABASE_URL=url)
+    browser = Browser(worker.url)
+    browser.get("/about")
+    (cookie,) = browser.cookies.items()
+    worker.stop()
+    database.stop()
+
+    with worker.start():
+        assert_unavailable(browser.get("/"))
+        assert_unavailable(Browser(worker.url).get("/"))
+        assert browser.get("/healthz").status == 503
+        assert_the_rest_answers(browser)
+        assert browser.cookies == dict([cookie])
+        assert "Traceback" not in worker.output()
+        assert database.password not in worker.output()
+
+        database.start()
+        assert browser.get("/").history == [f"{worker.url}/", f"{worker.url}/about"]
+        assert browser.get("/healthz").status == 200
+
+
+@pytest.mark.parametrize("end", [Postgres.stop, Postgres.kill])
+def test_nobody_sees_a_restart_of_the_database(
+    database: Postgres, url: str, tmp_path: Path, end: Callable[[Postgres], None]
+) -> None:
+    with start_worker(tmp_path, DATABASE_URL=url) as worker:
+        # Four at once, so that the pool holds several connections that have died.
+        browsers = [Browser(worker.url) for _ in range(4)]
+        for _ in range(3):
+            in_parallel(4, lambda number: browsers[number].get(f"/?{number}"))
+            end(database)
+            database.start()
+        answers = in_parallel(4, lambda number: browsers[number].get(f"/?{number}"))
+        for number, answer in enumerate(answers):
+            assert answer.status == 200
+            assert answer.history == [f"{worker.url}/?{number}"] * 4
+
+
+def test_a_database_that_does_not_answer_is_given_up_in_time(
+    database: Postgres, url: str, tmp_path: Path
+) -> None:
+    config = production_ini(tmp_path, f"session.sql.timeout = {TIMEOUT}")
+    with start_worker(tmp_path, config, DATABASE_URL=url) as worker:
+        browser = Browser(worker.url)
+        for path in ("/", "/about"):
+            browser.get(path)
+        database.pause()
+        for longest in (TIMEOUT, CONNECT_TIMEOUT):  # on a connection that stands, on a new one
+            start = time.monotonic()
+            assert_unavailable(browser.get("/contact"))
+            assert time.monotonic() - start < longest + SLACK
+            assert_the_rest_answers(browser)
+        assert browser.get("/healthz").status == 503
+
+        database.resume()
+        page = browser.get("/contact")
+        assert page.status == 200
+        assert page.history == [f"{worker.url}{path}" for path in ("/contact", "/about", "/")]
+
+
+def test_the_wait_is_bounded_while_more_visitors_wait_than_there_are_threads(
+    database: Postgres, url: str, tmp_path: Path
+) -> None:
+    config = production_ini(tmp_path, f"session.sql.timeout = {TIMEOUT}")
+    with start_worker(tmp_path, config, DATABASE_URL=url) as worker:
+        database.pause()
+        start = time.monotonic()
+        # twice as many as threads, and one who needs no session, behind them in the queue
+        answers = in_parallel(
+            9, lambda number: Browser(worker.url).get("/static/site.css" if number == 8 else "/")
+        )
+        assert time.monotonic() - start < 2 * CONNECT_TIMEOUT + SLACK
+        for answer in answers[:8]:
+            assert_unavailable(answer)
+        assert answers[8].status == 200
+        database.resume()
+        assert Browser(worker.url).get("/").status == 200
+
+
+LONG = "x" * 40
+HIDDEN = "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("env", "line", "key"),
+    [
+        ({"SESSION_SECRET": ""}, "", "session.secret"),
+        ({"SESSION_SECRET": f"{HIDDEN}-is-too-short"}, "", "session.secret"),
+        ({"SESSION_SECRET": f"{LONG} {HIDDEN}"}, "", "session.secret"),
+        ({"SESSION_SECRET": DEVELOPMENT_SECRET}, "", "session.secret"),
+        ({"DATABASE_URL": f"mysql://site:{HIDDEN}@localhost/site"}, "", "session.sqlalchemy.url"),
+        ({"DATABASE_URL": f"postgresql://s:{HIDDEN}@h:port/s"}, "", "session.sqlalchemy.url"),
+        ({}, "session.tiemout = 60", "session.timeout"),
+        ({}, "session.timeout = soon", "session.timeout"),
+        ({}, "session.max_age = 60", "session.max_age"),
+        ({}, "session.sqlalchemy.pool_size = many", "session.sqlalchemy.pool_size"),
+        ({}, "sessionsite.history_limit = 0", "sessionsite.history_limit"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_configuration_stops_the_process_and_the_last_line_says_why(
+    env: dict[str, str], line: str, key: str, tmp_path: Path
+) -> None:
+    config = production_ini(tmp_path, line) if line else PRODUCTION
+    secret = env.get("SESSION_SECRET", SECRET)
+    command = [sys.executable, "-m", pserve.__name__, "--server-name=worker"]
+    done = subprocess.run(
+        [*command, str(config), f"http_port={free_port()}"],
+        env={"SESSION_SECRET": SECRET} | env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    output = done.stdout + done.stderr
+    last = output.rstrip().splitlines()[-1]
+    assert done.returncode not in (0, None)
+    assert "ConfigurationError: " in last
+    assert key in last
+    assert HIDDEN not in output
+    assert not secret or secret not in output
