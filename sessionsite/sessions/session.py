@@ -248,6 +248,10 @@ class ServerSession(SessionData):
             self._ended_id = None
             self._cookie_over = True
 
+    def _merged(self, newest: Record, base: Record, ours: str, now: datetime) -> Record:
+        payload = merged(base.payload, ours, newest.payload)
+        return self._seen(replace(newest, payload=payload), now)
+
     def _seen(self, record: Record, now: datetime) -> Record:
         """Mark `record` as in use; its expiry moves only when due, to leave the index alone."""
         if self._touched or self._factory.expiry_due(record, now):
