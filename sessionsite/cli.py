@@ -1,9 +1,11 @@
 """The `sessionsite` command. Exit status: 0 done, 1 failed (one line on stderr), 2 wrong usage."""
 
 import argparse
+import configparser
 import secrets
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,7 @@ import plaster
 from .sessions import FACTORY_KEY
 from .sessions.configuration import ConfigurationError, expand_environment
 from .sessions.server import utc_now
-from .sessions.settings import sql_settings
+from .sessions.settings import SQL_PREFIXES, sql_settings
 from .sessions.sql import SQLAlchemyStore, store_from_settings
 from .sessions.store import StoreError
 from .sessions.sweeper import BATCH, prune_all
@@ -26,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         args.run(args)
-    except (ConfigurationError, StoreError, plaster.PlasterError, LookupError, OSError) as exc:
+    except (ConfigurationError, StoreError) as exc:
         print(f"sessionsite: {' '.join(str(exc).split())}", file=sys.stderr)
         return 1
     return 0
@@ -59,41 +61,61 @@ def _positive(text: str) -> int:
     return number
 
 
-def open_store(config_uri: str) -> SQLAlchemyStore:
-    """Return the store that the .ini file describes; it needs no secret for that.
+def read_settings(config_uri: str) -> dict[str, str]:
+    """Return the [app:main] section of an .ini file. Raises `ConfigurationError`."""
+    try:
+        loader = plaster.get_loader(config_uri, protocols=["wsgi"])
+        settings: dict[str, str] = loader.get_wsgi_app_settings()
+    except configparser.InterpolationError as exc:
+        # its own text quotes the value, which may be a password
+        reason = f"[{exc.section}] {exc.option}: a % must be doubled, or name a variable in %(...)s"
+    except configparser.Error as exc:
+        reason = exc.message
+    except (plaster.PlasterError, LookupError, ImportError, UnicodeError, OSError) as exc:
+        reason = str(exc)
+    else:
+        return settings
+    raise ConfigurationError(f"{config_uri} can't be read: {reason}")
+
+
+@contextmanager
+def open_store(config_uri: str) -> Iterator[SQLAlchemyStore]:
+    """The store that the .ini file describes; it needs no secret for that.
 
     Raises `ConfigurationError`, also for a file whose session factory has no such store.
     """
-    loader = plaster.get_loader(config_uri, protocols=["wsgi"])
-    settings = loader.get_wsgi_app_settings()
+    settings = read_settings(config_uri)
     if settings.get(FACTORY_KEY) != SERVER_FACTORY:
         raise ConfigurationError(
             f"{config_uri} keeps its sessions in no table: {FACTORY_KEY} is not {SERVER_FACTORY}"
         )
-    of_the_store = ("session.sql.", "session.sqlalchemy.")
     sql = sql_settings(
-        expand_environment({k: v for k, v in settings.items() if k.startswith(of_the_store)})
+        expand_environment({k: v for k, v in settings.items() if k.startswith(SQL_PREFIXES)})
     )
-    return store_from_settings(replace(sql, create_table=False))
+    store = store_from_settings(replace(sql, create_table=False))
+    try:
+        yield store
+    finally:
+        store.engine.dispose()
 
 
 def init_db(args: argparse.Namespace) -> None:
-    store = open_store(args.config_uri)
-    created = create_table(store.engine, store.table)
+    with open_store(args.config_uri) as store:
+        created = create_table(store.engine, store.table)
     print(f"Table {store.table.fullname}: {'created' if created else 'is there already'}")
 
 
 def prune(args: argparse.Namespace) -> None:
-    store = open_store(args.config_uri)
     now = utc_now()
-    bar = _ProgressBar(store.count_expired(now)) if sys.stderr.isatty() else None
     removed = 0
-    for size in prune_all(store, now, args.batch_size):
-        removed += size
+    with open_store(args.config_uri) as store:
+        bar = _ProgressBar(store.count_expired(now)) if sys.stderr.isatty() else None
+        for size in prune_all(store, now, args.batch_size):
+            removed += size
+            if bar:
+                bar.show(removed)
         if bar:
-            bar.show(removed)
-    if bar:
-        bar.close()
+            bar.close()
     print(f"{removed} expired sessions removed")
 
 

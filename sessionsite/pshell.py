@@ -6,7 +6,6 @@ from pyramid.interfaces import ISessionFactory
 
 
 def setup(env: dict[str, Any]) -> None:
-    """Add `store` and `table` to pshell's variables, where the factory has them."""
+    """Add `store` to pshell's variables, where the factory has one."""
     factory = env["registry"].queryUtility(ISessionFactory)
     env["store"] = getattr(factory, "store", None)
-    env["table"] = getattr(env["store"], "table", None)

@@ -39,6 +39,10 @@ def session_factory(settings: Mapping[str, Any]) -> Any | None:
             f"{FACTORY_KEY} = {name!r}: give the dotted name of a callable, and install its "
             f"package ({exc})"
         ) from exc
+    if not callable(make):
+        raise ConfigurationError(
+            f"{FACTORY_KEY} = {name!r}: give the dotted name of a callable that takes the settings"
+        )
     return make(settings)
 
 

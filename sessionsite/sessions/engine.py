@@ -4,6 +4,7 @@ The engine is the session store's alone: a host app's own engine, pool and trans
 another matter, and neither ever sees the other's.
 """
 
+import os
 import re
 from collections.abc import Generator, Mapping
 from time import monotonic
@@ -20,6 +21,9 @@ from .settings import SQLSettings
 
 _PREFIX = "session.sqlalchemy."
 _BOOLEAN_OPTIONS = ("pool_pre_ping", "pool_use_lifo", "hide_parameters")
+_SET_BY_THE_STORE = frozenset(
+    {"connect_args", "creator", "isolation_level", "module", "paramstyle", "pool", "poolclass"}
+)
 _HOST_LIST = re.compile(
     r"(?P<scheme>[\w+]+://)(?P<user>[^/?#]*@)?(?P<hosts>[^/?#@]*)(?P<rest>.*)", re.DOTALL
 )
@@ -101,9 +105,10 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             if value is None:
                 raise ConfigurationError(f"{_PREFIX}{name} = {options[name]!r}: give true or false")
             options[name] = value
-    if "isolation_level" in options:
+    for name in _SET_BY_THE_STORE & options.keys():
         raise ConfigurationError(
-            f"{_PREFIX}isolation_level: the store commits each statement by itself: remove it"
+            f"{_PREFIX}{name}: the store sets it itself: remove it, and give what the driver "
+            "is to know as a parameter of the URL"
         )
     options.setdefault("pool_timeout", settings.timeout)
     try:
@@ -117,8 +122,8 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
         line = " ".join(str(exc).split(", using configuration")[0].split())
         named = [k for k, v in options.items() if f"'{k}'" in line or repr(v) in line]
         raise ConfigurationError(
-            f"{_PREFIX}{named[0] if named else '*'}: {line}: give what SQLAlchemy's "
-            "engine_from_config takes"
+            f"{_PREFIX}{named[0] if named else '*'}: {line}: remove it, or give what "
+            "SQLAlchemy's engine_from_config takes"
         ) from None
     if url.drivername == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
@@ -136,7 +141,7 @@ def _dialect_options(url: URL, timeout: int) -> Mapping[str, Any]:
         # "named" gives SQLite's statements the shape that psycopg's have: one dict of parameters
         return {"connect_args": {"timeout": timeout}, "paramstyle": "named"}
     connect_args: dict[str, Any] = {}
-    if "connect_timeout" not in url.query:
+    if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
         connect_args["connect_timeout"] = timeout
     if "application_name" not in url.query:
         connect_args["fallback_application_name"] = "sessionsite"

@@ -1,7 +1,6 @@
 """A store in this process's memory, for tests."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
@@ -70,10 +69,6 @@ class MemoryStore:
             for id_ in expired:
                 del self._records[id_]
         return len(expired)
-
-    @contextmanager
-    def sweeping(self) -> Iterator[bool]:
-        yield True
 
     def _alive(self, id: str, now: datetime) -> Record | None:
         record = self._records.get(id)

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from .configuration import BOOLEANS, ConfigurationError, SettingsReader
 
 PREFIX: Final = "session."
+SQL_PREFIXES: Final = ("session.sql.", "session.sqlalchemy.")
 SERVER_ONLY: Final = frozenset(
     {
         "lifetime",
@@ -177,20 +178,33 @@ def server_settings(settings: Mapping[str, Any]) -> tuple[ServerSettings, SQLSet
                 "nowhere: set one, as `sessionsite generate-secret` prints it",
                 show=False,
             )
-    if server.max_age is not None and (server.lifetime is None or server.max_age < server.lifetime):
-        read.refuse(
-            "max_age",
-            f"the cookie is sent once, so it must live as long as the session: give none, or at "
-            f"least session.lifetime ({server.lifetime or 'none'})",
-        )
+    _check_max_age(read, server)
     sql = _sql_values(read)
     read.finish()
     return server, sql
 
 
+def _check_max_age(read: SettingsReader, server: ServerSettings) -> None:
+    if server.max_age is None:
+        return
+    why = "the cookie is sent once, so it must live as long as the session"
+    if server.lifetime is None:
+        read.refuse("max_age", f"{why}, and session.lifetime is none: give none here as well")
+    if server.max_age < server.lifetime:
+        read.refuse(
+            "max_age", f"{why}: give none, or at least session.lifetime ({server.lifetime})"
+        )
+
+
 def sql_settings(settings: Mapping[str, Any]) -> SQLSettings:
-    """Read only what says where the table is: enough for commands that make no cookie."""
-    return _sql_values(SettingsReader(settings, PREFIX))
+    """Read only what says where the table is: enough for commands that make no cookie.
+
+    Raises `ConfigurationError`.
+    """
+    read = SettingsReader({k: v for k, v in settings.items() if k.startswith(SQL_PREFIXES)}, PREFIX)
+    sql = _sql_values(read)
+    read.finish()
+    return sql
 
 
 def _sql_values(read: SettingsReader) -> SQLSettings:

@@ -4,23 +4,17 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Protocol
 
-from .store import StoreError
+from .store import SessionStore, StoreError
 
 log = logging.getLogger(__name__)
 
 BATCH = 1000
 
 
-class SweepableStore(Protocol):
-    def prune(self, now: datetime, limit: int) -> int: ...
-    def sweeping(self) -> AbstractContextManager[bool]: ...
-
-
-def prune_all(store: SweepableStore, now: datetime, batch: int = BATCH) -> Iterator[int]:
+def prune_all(store: SessionStore, now: datetime, batch: int = BATCH) -> Iterator[int]:
     """Delete all rows that have expired at `now`, yielding the size of each batch."""
     while removed := store.prune(now, batch):
         yield removed
@@ -31,13 +25,17 @@ def prune_all(store: SweepableStore, now: datetime, batch: int = BATCH) -> Itera
 class Sweeper(threading.Thread):
     """Sweeps every `interval` seconds, each ± 50 % at random; one process sweeps at a time.
 
-    At random, so that processes that started together do not all come back together. It ends
-    with the process.
+    At random, so that processes that started together do not all come back together. A store
+    that several processes share has a method `sweeping`, a context that is True for one of them
+    at a time. The thread ends with the process.
     """
 
-    def __init__(self, store: SweepableStore, interval: float, now: Callable[[], datetime]) -> None:
+    def __init__(self, store: SessionStore, interval: float, now: Callable[[], datetime]) -> None:
         super().__init__(name="session-sweeper", daemon=True)
         self._store = store
+        self._sweeping: Callable[[], AbstractContextManager[bool]] = getattr(
+            store, "sweeping", lambda: nullcontext(True)
+        )
         self._interval = interval
         self._now = now
         self._stopped = threading.Event()
@@ -54,7 +52,7 @@ class Sweeper(threading.Thread):
         """Delete what has expired, unless another process is at it; return how many rows."""
         removed = 0
         try:
-            with self._store.sweeping() as ours:
+            with self._sweeping() as ours:
                 if ours:
                     for size in prune_all(self._store, self._now()):
                         removed += size

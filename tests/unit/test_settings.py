@@ -79,6 +79,10 @@ class TestValues:
         _, sql = server(**with_dots({"sqlalchemy__pool_size": "3"}))
         assert sql.engine == {"url": "sqlite:///x.db", "pool_size": "3"}
 
+    def test_commands_refuse_what_they_would_not_understand(self) -> None:
+        with pytest.raises(ConfigurationError, match=r"session\.sql\.tabel"):
+            sql_settings({"session.sqlalchemy.url": "sqlite:///x.db", "session.sql.tabel": "x"})
+
     def test_commands_need_no_secret(self) -> None:
         assert sql_settings({"session.sqlalchemy.url": "sqlite:///x.db"}).table == "sessions"
 
@@ -117,7 +121,7 @@ REFUSED_BY_SERVER: list[tuple[dict[str, Any], str, str]] = [
     ({"secret": DEVELOPMENT_SECRET}, "session.secret", "generate-secret"),
     ({"sqlalchemy.url": None}, "session.sqlalchemy.url", "postgresql://"),
     ({"max_age": "43199"}, "session.max_age = '43199'", "session.lifetime (43200)"),
-    ({"max_age": "9", "lifetime": "none"}, "session.max_age = '9'", "session.lifetime (none)"),
+    ({"max_age": "9", "lifetime": "none"}, "session.max_age = '9'", "session.lifetime is none"),
     ({"lifetime": "x"}, "session.lifetime = 'x'", "seconds"),
     ({"renewal_time": "0"}, "session.renewal_time = '0'", "at least 1"),
     ({"prune_interval": "0"}, "session.prune_interval = '0'", "or none"),

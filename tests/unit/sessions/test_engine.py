@@ -72,6 +72,7 @@ def test_a_boolean_option_is_a_boolean() -> None:
         ({"pool_pre_ping": "maybe"}, "session.sqlalchemy.pool_pre_ping"),
         ({"pool_size": "many"}, "session.sqlalchemy.pool_size"),
         ({"pool_sise": "5"}, "session.sqlalchemy.pool_sise"),
+        ({"connect_args": "x"}, "session.sqlalchemy.connect_args"),
         ({"isolation_level": "SERIALIZABLE"}, "session.sqlalchemy.isolation_level"),
     ],
 )

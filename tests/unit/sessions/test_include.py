@@ -252,7 +252,9 @@ class TestChoosingTheFactory:
         assert session_factory({}) is None
         assert session_factory({"sessionsite.session_factory": " "}) is None
 
-    @pytest.mark.parametrize("name", ["no.such.module", "sessionsite.nothing", "sessionsite..x"])
+    @pytest.mark.parametrize(
+        "name", ["no.such.module", "sessionsite.nothing", "sessionsite..x", "sessionsite"]
+    )
     def test_a_name_that_leads_nowhere_is_refused(self, name: str) -> None:
         with pytest.raises(ConfigurationError, match=r"sessionsite\.session_factory = ") as caught:
             session_factory({"sessionsite.session_factory": name})
