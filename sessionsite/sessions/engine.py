@@ -6,8 +6,9 @@ another matter, and neither ever sees the other's.
 
 import os
 import re
-from collections.abc import Generator, Mapping
-from time import monotonic
+import sqlite3
+from collections.abc import Callable, Generator, Mapping
+from time import monotonic, sleep
 from typing import Any
 from urllib.parse import unquote
 
@@ -126,7 +127,7 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             "SQLAlchemy's engine_from_config takes"
         ) from None
     if url.drivername == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "connect", _prepare_sqlite(settings.timeout))
     else:
         bounded = _bounded_connection(settings.timeout)
         sa.event.listen(
@@ -153,6 +154,18 @@ def _prepare_postgresql(connection: Any, _record: Any) -> None:
     connection.adapters.register_loader("json", TextLoader)
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
-    # WAL: readers and the one writer do not wait for each other
-    connection.execute("PRAGMA journal_mode = WAL")
+def _prepare_sqlite(timeout: float) -> Callable[[Any, Any], None]:
+    def prepare(connection: Any, _record: Any) -> None:
+        # WAL: readers and the one writer do not wait for each other. The file is switched once,
+        # and whoever comes at that moment is told "locked" without SQLite's usual wait.
+        deadline = monotonic() + timeout
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError:
+                if monotonic() > deadline:
+                    raise
+                sleep(0.01)
+
+    return prepare
