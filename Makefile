@@ -1,6 +1,7 @@
 # make serve   the site on http://localhost:6543, on a signed cookie
 # make test    every test
 # make lint    ruff, and mypy in strict mode
+# make screenshots   draw the README's picture anew
 # make constraints   write constraints.txt anew, with today's versions
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: serve test lint constraints clean
+.PHONY: serve test lint screenshots constraints clean
 
 serve: $(VENV)/.serve
 	$(BIN)/pserve development.ini --reload
@@ -21,6 +22,9 @@ lint: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+screenshots: $(VENV)/.test
+	$(BIN)/python -m tests.functional.screenshots
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

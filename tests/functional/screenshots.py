@@ -1,0 +1,58 @@
+"""The picture of the README.
+
+python -m tests.functional.screenshots
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.conftest import ROOT
+from tests.functional.test_production import create_table, start_worker
+from tests.servers import Missing, can_bind, free_port
+from tests.servers.chromium import start_chromium
+from tests.servers.nginx import start_nginx
+
+PICTURE = ROOT / "docs" / "screenshot.png"
+PORT = 8443  # it shows in the picture
+WALK = ("/", "/about", "/contact", "/about?from=contact", "/contact", "/")
+
+
+@contextmanager
+def production_site(directory: Path, database: str, port: int | None = None) -> Iterator[str]:
+    """The URL of production.ini's site on an empty database, behind nginx at `port`."""
+    create_table(database)
+    (directory / "nginx").mkdir()
+    with (
+        start_worker(directory, DATABASE_URL=database) as worker,
+        start_nginx(directory / "nginx", [worker.port], port) as nginx,
+    ):
+        yield nginx.url
+
+
+def main() -> int:
+    """Return the exit status."""
+    port = PORT if can_bind(PORT) else free_port()
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        database = f"sqlite:///{directory}/sessions.db"
+        try:
+            with production_site(directory, database, port) as url, start_chromium() as browser:
+                page = browser.new_page(
+                    viewport={"width": 1200, "height": 800},
+                    color_scheme="light",
+                    ignore_https_errors=True,
+                )
+                for path in WALK:
+                    page.goto(f"{url}{path}")
+                page.screenshot(path=PICTURE)
+        except Missing as missing:
+            sys.stderr.write(f"{missing}\n")
+            return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
