@@ -10,6 +10,7 @@ from pyramid.request import Request
 from pyramid.response import FileResponse, Response
 from pyramid.view import exception_view_config, notfound_view_config, view_config
 
+from .details import policy, session_details
 from .history import has_sessions, may_be_visit
 from .sessions import check
 from .sessions.store import StoreError
@@ -25,6 +26,8 @@ def page(request: Request, title: str) -> dict[str, Any]:
     return {
         "title": title,
         "history": request.history,
+        "limit": site_settings(request.registry.settings).history_limit,
+        "details": session_details(request) if session is not None else [],
         "messages": session.peek_flash() if session is not None else [],
         "csrf_token": session.get_csrf_token() if session is not None else None,
     }
@@ -49,7 +52,7 @@ def home(request: Request) -> dict[str, Any]:
 
 @view_config(route_name="about", request_method="GET", renderer="templates/about.jinja2")
 def about(request: Request) -> dict[str, Any]:
-    return page(request, "About")
+    return {**page(request, "About"), "policy": policy(request)}
 
 
 @view_config(route_name="contact", request_method="GET", renderer="templates/contact.jinja2")

@@ -15,6 +15,7 @@ from pyramid.response import Response
 from pyramid.session import BaseCookieSessionFactory
 from zope.interface import directlyProvides
 
+from .facts import SessionFacts
 from .payload import PayloadError, dumps
 from .settings import cookie_settings
 from .signing import RotatingSigner
@@ -74,6 +75,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
 
         created: int
         new: bool
+        facts = SessionFacts(where="in the cookie itself", cookie=options, lifetime=None)
         _over = False
         _spent = False
 

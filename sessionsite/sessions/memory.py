@@ -11,6 +11,8 @@ from .store import Record, RecordExistsError
 class MemoryStore:
     """A `SessionStore` in this process's memory: real, thread-safe, and gone with the process."""
 
+    where = "in the server's memory"
+
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._lock = RLock()

@@ -16,6 +16,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 from zope.interface import implementer
 
+from .facts import SessionFacts
 from .headers import prevent_caching
 from .session import ServerSession
 from .settings import ServerSettings, server_settings
@@ -69,6 +70,11 @@ class ServerSessionFactory:
         self.store = store
         self.settings = settings
         self.now = now
+        self.facts = SessionFacts(
+            where=getattr(store, "where", "in a database"),
+            cookie=settings,
+            lifetime=settings.lifetime,
+        )
         self._signer = RotatingSigner(settings.secrets, "sessionsite.server.", _Bytes())
         self._timeout = _seconds(settings.timeout)
         self._lifetime = _seconds(settings.lifetime)

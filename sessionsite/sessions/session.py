@@ -77,10 +77,11 @@ class ServerSession(SessionData):
 
     @property
     def expires_at(self) -> datetime | None:
-        """When the session ends unless it is used again; aware and in UTC, None for never."""
+        """When the session ends if this request is its last; aware and in UTC, None for never."""
+        now = self._factory.now()
         if self._record:
-            return self._record.expires_at
-        return self._factory.expiry(self._created_at, self._factory.now())
+            return self._seen(self._record, now).expires_at
+        return self._factory.expiry(self._created_at, now)
 
     def changed(self) -> None:
         """Nothing to do: changes are found by comparing."""

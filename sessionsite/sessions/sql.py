@@ -18,6 +18,7 @@ from .settings import SQLSettings
 from .store import MalformedRecordError, Record, RecordExistsError, StoreError
 from .table import ADVISORY_LOCK, UTCDateTime, create_table, one_line, sessions_table
 
+_WHERE = {"postgresql": "in a PostgreSQL database", "sqlite": "in an SQLite database"}
 _Convert = Callable[[Any], Any]
 _TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
 
@@ -32,6 +33,7 @@ class SQLAlchemyStore:
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
         self.engine = engine
         self.table = table
+        self.where = _WHERE[engine.dialect.name]
         self._driver: Any = engine.dialect.loaded_dbapi
         self._statements = {
             name: _compile(statement, engine.dialect)
