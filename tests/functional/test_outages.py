@@ -4,8 +4,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -23,25 +22,17 @@ from tests.functional.test_production import (
     production_ini,
     start_worker,
 )
-from tests.servers import Missing, free_port
-from tests.servers.postgres import Postgres, bindirs, start_postgres
+from tests.servers import free_port
+from tests.servers.postgres import Postgres
 
 TIMEOUT = 1  # seconds, in the tests of a database that does not answer
 CONNECT_TIMEOUT = 2  # libpq waits for no less
 SLACK = 3  # for a machine that does other things too
 
 
-@pytest.fixture(scope="module")
-def database(
-    tmp_path_factory: pytest.TempPathFactory,
-    missing_is_a_skip: Callable[[], AbstractContextManager[None]],
-) -> Iterator[Postgres]:
-    """A server that these tests may stop, even where TEST_DATABASE_URL names another."""
-    with missing_is_a_skip():
-        if not (found := bindirs()):
-            raise Missing("PostgreSQL", "apt install postgresql")
-    with start_postgres(tmp_path_factory.mktemp("database"), found[0]) as server:
-        yield server
+@pytest.fixture
+def database(stoppable_postgres: Postgres) -> Postgres:
+    return stoppable_postgres
 
 
 @pytest.fixture

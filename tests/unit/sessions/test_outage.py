@@ -1,7 +1,6 @@
 """While the store is away, one request at a time asks for it, and the others fail at once."""
 
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Event
 
 import pytest
@@ -9,8 +8,7 @@ import pytest
 from sessionsite.sessions.outage import Outage
 from sessionsite.sessions.store import StoreError
 from sessionsite.testing import START, in_parallel, record
-from tests.conftest import required
-from tests.servers.postgres import start_postgres
+from tests.servers.postgres import Postgres
 from tests.stores import sql_store
 
 
@@ -50,24 +48,23 @@ def test_the_next_one_asks_again() -> None:
             raise ZeroDivisionError
 
 
-def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(tmp_path: Path) -> None:
-    with required():
-        server = start_postgres(tmp_path)
-    with server:
-        store = sql_store(server.create_database("outage"), timeout=2)
-        store.create(record())
-        server.pause()
-        for _ in range(2):  # by the connection that stands, and by a new one
-            with pytest.raises(StoreError):
-                store.load(b"key-a", START)
+def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(
+    stoppable_postgres: Postgres,
+) -> None:
+    store = sql_store(stoppable_postgres.create_database("outage"), timeout=2)
+    store.create(record())
+    stoppable_postgres.pause()
+    for _ in range(2):  # by the connection that stands, and by a new one
+        with pytest.raises(StoreError):
+            store.load(b"key-a", START)
 
-        def load(_: int) -> str:
-            with pytest.raises(StoreError) as caught:
-                store.load(b"key-a", START)
-            return str(caught.value)
+    def load(_: int) -> str:
+        with pytest.raises(StoreError) as caught:
+            store.load(b"key-a", START)
+        return str(caught.value)
 
-        reasons = in_parallel(8, load)
-        assert sum(reason.startswith("still away") for reason in reasons) == 7
-        server.resume()
-        assert store.load(b"key-a", START) == record()
-        store.engine.dispose()
+    reasons = in_parallel(8, load)
+    assert sum(reason.startswith("still away") for reason in reasons) == 7
+    stoppable_postgres.resume()
+    assert store.load(b"key-a", START) == record()
+    store.engine.dispose()
