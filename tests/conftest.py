@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import Missing
-from tests.servers.postgres import Postgres, start_postgres
+from tests.servers.postgres import Postgres, bindirs, start_postgres
 from tests.servers.redis import Redis, start_redis
 
 ROOT = Path(__file__).parent.parent
@@ -47,6 +47,16 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     with required():
         server = start_postgres(tmp_path_factory.mktemp("postgres"))
     with server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def stoppable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """A server that tests may stop and pause, even where TEST_DATABASE_URL names another."""
+    with required():
+        if not (found := bindirs()):
+            raise Missing("PostgreSQL", "apt install postgresql")
+    with start_postgres(tmp_path_factory.mktemp("database"), found[0]) as server:
         yield server
 
 

@@ -14,6 +14,7 @@ from urllib.parse import unquote
 
 import psycopg
 import sqlalchemy as sa
+from psycopg.conninfo import make_conninfo
 from psycopg.types.string import TextLoader
 from sqlalchemy.engine import URL, make_url
 
@@ -28,6 +29,10 @@ _SET_BY_THE_STORE = frozenset(
 _HOST_LIST = re.compile(
     r"(?P<scheme>[\w+]+://)(?P<user>[^/?#]*@)?(?P<hosts>[^/?#@]*)(?P<rest>.*)", re.DOTALL
 )
+
+
+class NoAnswerError(psycopg.OperationalError):
+    """The server has not answered a statement in time; it may or may not have run it."""
 
 
 def _bounded_connection(seconds: float) -> type[psycopg.Connection[Any]]:
@@ -53,7 +58,7 @@ def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, An
             ready = yield event
             # psycopg looks in with 0 ("nothing is ready") every tenth of a second
             if not ready and monotonic() > deadline:
-                raise psycopg.OperationalError(f"no answer within {seconds:g} seconds")
+                raise NoAnswerError(f"no answer within {seconds:g} seconds")
             event = gen.send(ready)
     except StopIteration as done:
         return done.value
@@ -86,7 +91,8 @@ def database_url(text: str) -> URL:
             raise ConfigurationError(
                 f"{key}: SQLite in memory is another database for each thread: name a file"
             )
-        # without its brackets, libpq takes an IPv6 address
+        if url.drivername != "sqlite":
+            _check_parameters(url)
         return url.update_query_pairs([("host", host) for host in hosts], append=True)
     raise ConfigurationError(
         f"{key}: {url.drivername!r} is not supported: give postgresql:// or sqlite:///"
@@ -115,7 +121,11 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
     try:
         engine = sa.engine_from_config(
             # AUTOCOMMIT: most of the work is one statement, which needs no BEGIN and no COMMIT
-            {**options, "url": url, "isolation_level": "AUTOCOMMIT"},
+            {
+                **options,
+                "url": url.difference_update_query(["prepare_threshold"]),
+                "isolation_level": "AUTOCOMMIT",
+            },
             prefix="",
             **_dialect_options(url, settings.timeout),
         )
@@ -142,11 +152,35 @@ def _dialect_options(url: URL, timeout: int) -> Mapping[str, Any]:
         # "named" gives SQLite's statements the shape that psycopg's have: one dict of parameters
         return {"connect_args": {"timeout": timeout}, "paramstyle": "named"}
     connect_args: dict[str, Any] = {}
+    if (threshold := url.query.get("prepare_threshold")) is not None:
+        connect_args["prepare_threshold"] = _prepare_threshold(str(threshold))
     if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
         connect_args["connect_timeout"] = timeout
     if "application_name" not in url.query:
         connect_args["fallback_application_name"] = "sessionsite"
     return {"connect_args": connect_args}
+
+
+def _prepare_threshold(text: str) -> int | None:
+    """Read psycopg's own parameter, which is no text: `none` behind a transaction pooler."""
+    if text.isdecimal():
+        return int(text)
+    if text.lower() == "none":
+        return None
+    raise ConfigurationError(
+        f"{_PREFIX}url: prepare_threshold = {text!r}: give a whole number, or none"
+    )
+
+
+def _check_parameters(url: URL) -> None:
+    """Refuse a parameter that libpq does not know: it would fail with every connection."""
+    for name in url.query.keys() - {"prepare_threshold"}:
+        try:
+            make_conninfo("", **{name: "1"})
+        except psycopg.ProgrammingError as exc:
+            raise ConfigurationError(
+                f"{_PREFIX}url: {' '.join(str(exc).split())}: remove it"
+            ) from None
 
 
 def _prepare_postgresql(connection: Any, _record: Any) -> None:

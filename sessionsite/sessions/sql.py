@@ -13,8 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .engine import make_engine
+from .engine import NoAnswerError, make_engine
+from .outage import Outage
 from .settings import SQLSettings
+from .statements import CHANGEABLE, COLUMNS, TIMES, compile_statements
 from .store import MalformedRecordError, Record, RecordExistsError, StoreError
 from .table import ADVISORY_LOCK, UTCDateTime, create_table, one_line, sessions_table
 
@@ -35,10 +37,8 @@ class SQLAlchemyStore:
         self.table = table
         self.where = _WHERE[engine.dialect.name]
         self._driver: Any = engine.dialect.loaded_dbapi
-        self._statements = {
-            name: _compile(statement, engine.dialect)
-            for name, statement in _statements(table).items()
-        }
+        self._statements = compile_statements(table, engine.dialect)
+        self._outage = Outage()
         types = UTCDateTime().dialect_impl(engine.dialect)
         self._time_in: Callable[[Any], Any] = types.bind_processor(engine.dialect) or (
             lambda value: value
@@ -49,7 +49,7 @@ class SQLAlchemyStore:
         self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
 
     def create(self, record: Record) -> None:
-        row = {name: getattr(record, name) for name in _COLUMNS} | {"version": 1}
+        row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
         try:
             self._execute("create", row)
         except LostConnectionError:
@@ -68,7 +68,7 @@ class SQLAlchemyStore:
         return None if row is None else self._record(row)
 
     def _load(self, key: bytes, now: datetime) -> Any:
-        with self._cursor() as cursor:
+        with self._cursor(waits=False) as cursor:
             self._run(cursor, "load", {"key": key, "now": now})
             row = cursor.fetchone()
             if row is None:
@@ -107,7 +107,7 @@ class SQLAlchemyStore:
             if changed is newest:
                 return newest
             stored = replace(changed, version=newest.version + 1)
-            values = {name: getattr(stored, name) for name in _CHANGEABLE}
+            values = {name: getattr(stored, name) for name in CHANGEABLE}
             self._run(cursor, "update", values | {"record_id": id})
             return stored
 
@@ -160,26 +160,34 @@ class SQLAlchemyStore:
         self.engine.dispose()
 
     @contextmanager
-    def _cursor(self) -> Iterator[Any]:
-        """A driver's cursor on a connection of the pool; any failure is a `StoreError`."""
+    def _cursor(self, *, waits: bool = True) -> Iterator[Any]:
+        """A driver's cursor on a connection of the pool; any failure is a `StoreError`.
+
+        `waits` says that a statement may have to wait for a row's lock: then silence is no
+        outage.
+        """
         try:
-            connection = self.engine.raw_connection()
-            try:
-                with closing(connection.cursor()) as cursor:
-                    yield cursor
-            except self._driver.Error as exc:
-                # Its state is unknown, and errors are rare: the pool opens another.
-                lost = self.engine.dialect.is_disconnect(
-                    exc,
-                    connection.dbapi_connection,
-                    None,
-                )
-                connection.invalidate(exc)
-                if lost:
-                    raise LostConnectionError(one_line(exc)) from exc
-                raise
-            finally:
-                connection.close()
+            with self._outage.watch() as outage:
+                try:
+                    connection = self.engine.raw_connection()
+                except (self._driver.Error, sa.exc.SQLAlchemyError) as exc:
+                    outage.begin(self._explain(exc))
+                    raise
+                try:
+                    with closing(connection.cursor()) as cursor:
+                        yield cursor
+                    outage.end()
+                except self._driver.Error as exc:
+                    lost = self.engine.dialect.is_disconnect(exc, connection.dbapi_connection, None)
+                    # Its state is unknown, and errors are rare: the pool opens another.
+                    connection.invalidate(exc)
+                    if lost:
+                        raise LostConnectionError(one_line(exc)) from exc
+                    if isinstance(exc, NoAnswerError) and not waits:
+                        outage.begin(one_line(exc))
+                    raise
+                finally:
+                    connection.close()
         except self._driver.IntegrityError as exc:
             raise RecordExistsError("a session with this id or key exists") from exc
         except (self._driver.Error, sa.exc.SQLAlchemyError) as exc:
@@ -199,11 +207,11 @@ class SQLAlchemyStore:
 
     def _record(self, row: Any) -> Record:
         time = self._time_out
-        values = dict(zip(_COLUMNS, row, strict=True))
+        values = dict(zip(COLUMNS, row, strict=True))
         try:
             if not (isinstance(values["payload"], str) and isinstance(values["version"], int)):
                 raise TypeError("payload or version is of another type")
-            for name in _TIMES:
+            for name in TIMES:
                 values[name] = time(values[name])
             values["old_open"] = bool(values["old_open"])
             return Record(**values)
@@ -217,55 +225,8 @@ class SQLAlchemyStore:
         return text
 
 
-_COLUMNS = tuple(Record.__dataclass_fields__)
-_TIMES = tuple(name for name in _COLUMNS if name.endswith("_at"))
-_CHANGEABLE = tuple(name for name in _COLUMNS if name not in ("id", "created_at"))
-
-
 def _unchanged(value: Any) -> Any:
     return value
-
-
-def _compile(statement: Any, dialect: sa.Dialect) -> tuple[str, dict[str, Any]]:
-    """Return the SQL text and those of its parameters that never change."""
-    compiled = statement.compile(dialect=dialect)
-    return str(compiled), {k: v for k, v in compiled.params.items() if v is not None}
-
-
-def _statements(table: sa.Table) -> dict[str, Any]:
-    c = table.c
-    columns = [c[name] for name in _COLUMNS]
-    now = sa.bindparam("now", type_=UTCDateTime)
-    alive = sa.or_(c.expires_at.is_(None), c.expires_at > now)
-    mine = c.id == sa.bindparam("record_id", type_=sa.Text)
-    key = sa.bindparam("key", type_=sa.LargeBinary)
-    expired = (
-        sa.select(c.id)
-        .where(c.expires_at <= now)
-        .order_by(c.expires_at)
-        .limit(sa.bindparam("batch", type_=sa.Integer))
-        .with_for_update(skip_locked=True)
-        # a CTE is evaluated once; a subquery may be again for each row, and pass its LIMIT
-        .cte("expired")
-    )
-    return {
-        "create": sa.insert(table).values({c[n]: sa.bindparam(n) for n in _COLUMNS}),
-        "load": sa.select(*columns).where(c.key == key, alive),
-        "load_old": sa.select(*columns).where(c.old_key == key, alive),
-        "lock": sa.select(*columns).where(mine, alive).with_for_update(),
-        "save": sa.update(table)
-        .where(mine, alive, c.version == sa.bindparam("expected_version", type_=sa.Integer))
-        .values(
-            payload=sa.bindparam("payload"),
-            seen_at=sa.bindparam("seen_at"),
-            expires_at=sa.bindparam("expires_at"),
-            version=c.version + sa.literal_column("1"),
-        ),
-        "update": sa.update(table).where(mine).values({n: sa.bindparam(n) for n in _CHANGEABLE}),
-        "delete": sa.delete(table).where(mine),
-        "count_expired": sa.select(sa.func.count()).where(c.expires_at <= now),
-        "prune": sa.delete(table).where(c.id.in_(sa.select(expired.c.id))).returning(c.id),
-    }
 
 
 def store_from_settings(settings: SQLSettings) -> SQLAlchemyStore:

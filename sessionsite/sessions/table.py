@@ -75,16 +75,15 @@ def create_table(engine: sa.Engine, table: sa.Table) -> bool:
     """
     try:
         with engine.connect().execution_options(isolation_level=_isolation(engine)) as connection:
-            if engine.dialect.name == "postgresql":
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+            _wait_for_others(connection)
             inspector = sa.inspect(connection)
             created = not inspector.has_table(table.name, schema=table.schema)
             if created:
-                connection.execute(CreateTable(table, if_not_exists=True))
+                connection.execute(CreateTable(table))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
-                    connection.execute(CreateIndex(index, if_not_exists=True))
-                connection.commit()
+                    connection.execute(CreateIndex(index))
             columns = {c["name"] for c in inspector.get_columns(table.name, table.schema)}
+            connection.commit()
     except sa.exc.SQLAlchemyError as exc:
         reason = getattr(exc, "orig", None) or exc
         raise StoreError(f"can't create table {table.fullname}: {one_line(reason)}") from exc
@@ -96,10 +95,18 @@ def create_table(engine: sa.Engine, table: sa.Table) -> bool:
     return created
 
 
-def _isolation(engine: sa.Engine) -> Literal["AUTOCOMMIT", "READ COMMITTED"]:
-    # one transaction holds PostgreSQL's advisory lock; SQLite's statements need none, since
-    # IF NOT EXISTS is safe there under its one writer's lock
-    return "READ COMMITTED" if engine.dialect.name == "postgresql" else "AUTOCOMMIT"
+def _isolation(engine: sa.Engine) -> Literal["READ COMMITTED", "SERIALIZABLE"]:
+    # PostgreSQL's other levels would not see a table that was created while we waited; SQLite
+    # has the one name for its transactions
+    return "READ COMMITTED" if engine.dialect.name == "postgresql" else "SERIALIZABLE"
+
+
+def _wait_for_others(connection: sa.Connection) -> None:
+    """Let nobody else create the table until this transaction ends."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def one_line(exc: BaseException) -> str:

@@ -1,7 +1,6 @@
 """Races of one visitor's requests, on every store: all have loaded before the first one saves.
 
-Each race counts what went wrong. `tests/contract/test_races_detect.py` runs the same races on
-stores that are broken on purpose, and wants them counted.
+Each race counts what went wrong. On stores that are broken on purpose it must count something.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,6 +13,7 @@ import pytest
 from sessionsite.history import record_visit
 from tests.browser import Visitor
 from tests.contract.conftest import Kit, begin, on_servers, stored
+from tests.races.broken import LastWriterWinsStore, NoLockStore, UpsertStore
 
 pytestmark = on_servers
 
@@ -169,3 +169,25 @@ class TestRaces:
         )
         assert {n: shown.count(n) in (1, 2) for n in range(5)} == dict.fromkeys(range(5), True)
         assert visitor.open().session.pop_flash() == [5]
+
+
+class TestWhatTheRacesFind:
+    """The stores that one writes at first."""
+
+    def test_last_writer_wins_loses_updates(self, kit: Kit, race: Race) -> None:
+        kit.store = LastWriterWinsStore(kit.store)
+        assert lost_keys(kit, race, rounds=3) > 0
+        assert lost_visits(kit, race, "http://h/?{}") > 0
+        assert lost_visits(kit, race, "http://h/") > 0
+
+    def test_an_upsert_revives_sessions(self, kit: Kit, race: Race) -> None:
+        kit.store = UpsertStore(kit.store)
+        assert revivals(kit, race, rounds=100) > 0
+
+    def test_without_a_lock_increments_are_lost(self, kit: Kit, race: Race) -> None:
+        kit.store = NoLockStore(kit.store)
+        assert lost_increments(kit, race) > 0
+
+    def test_last_writer_wins_undoes_rotations(self, kit: Kit, race: Race) -> None:
+        kit.store = LastWriterWinsStore(kit.store)
+        assert rotation_faults(kit, race, rounds=100) > 0

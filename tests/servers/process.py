@@ -135,10 +135,11 @@ def living() -> dict[int, int]:
     """Every process that is alive (a zombie is not), with its parent."""
     if Path("/proc/self/stat").exists():
         lines = []
-        for path in Path("/proc").glob("[0-9]*/stat"):
+        for pid in filter(str.isdecimal, os.listdir("/proc")):
             with suppress(OSError):  # it ended while we looked
                 # PID (NAME) STATE PARENT …, and a name may hold anything
-                lines.append(f"{path.parent.name} {path.read_text().rpartition(')')[2]}")
+                stat = Path("/proc", pid, "stat").read_text()
+                lines.append(f"{pid} {stat.rpartition(')')[2]}")
     else:
         ps = ["ps", "-A", "-o", "pid=,stat=,ppid="]
         lines = subprocess.run(ps, capture_output=True, text=True, check=True).stdout.splitlines()

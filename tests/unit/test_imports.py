@@ -36,7 +36,12 @@ MAY_IMPORT = {
     "sessions.memory": {"sessions.store"},
     "sessions.engine": {"sessions.configuration", "sessions.settings"},
     "sessions.table": {"sessions.store"},
-    "sessions.sql": {"sessions.engine", "sessions.settings", "sessions.store", "sessions.table"},
+    "sessions.outage": {"sessions.store"},
+    "sessions.statements": {"sessions.store", "sessions.table"},
+    "sessions.sql": {
+        "sessions.engine", "sessions.outage", "sessions.settings", "sessions.statements",
+        "sessions.store", "sessions.table",
+    },
     "sessions.session": {
         "sessions.data", "sessions.payload", "sessions.store",
     },

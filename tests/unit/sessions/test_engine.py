@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import psycopg
 import pytest
 
 from sessionsite.sessions.configuration import ConfigurationError
 from sessionsite.sessions.engine import database_url, make_engine
 from sessionsite.sessions.settings import SQLSettings
+from tests.servers import free_port
 
 
 def engine(url: str, **options: Any) -> Any:
@@ -59,6 +61,19 @@ def test_what_is_no_url_of_ours_is_refused_without_its_password(url: str) -> Non
         engine(url)
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["0", "7", "none"])
+def test_psycopgs_own_parameter_is_typed(text: str) -> None:
+    made = engine(f"postgresql://127.0.0.1:{free_port()}/d?prepare_threshold={text}")
+    with pytest.raises(psycopg.OperationalError):  # and not TypeError
+        made.raw_connection()
+
+
+@pytest.mark.parametrize("query", ["nosuch=0", "prepare_threshold=often"])
+def test_a_parameter_that_nobody_knows_is_refused(query: str) -> None:
+    with pytest.raises(ConfigurationError, match=query.partition("=")[0]):
+        engine(f"postgresql://h/d?{query}")
 
 
 def test_a_boolean_option_is_a_boolean() -> None:

@@ -1,0 +1,70 @@
+"""While the store is away, one request at a time asks for it, and the others fail at once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
+
+import pytest
+
+from sessionsite.sessions.outage import Outage
+from sessionsite.sessions.store import StoreError
+from sessionsite.testing import START, in_parallel, record
+from tests.servers.postgres import Postgres
+from tests.stores import sql_store
+
+
+def test_while_all_is_well_nobody_waits_for_anybody() -> None:
+    outage = Outage()
+    with outage.watch(), outage.watch():
+        pass
+
+
+def test_while_one_asks_the_others_fail_at_once() -> None:
+    outage = Outage()
+    outage.begin("no answer")
+    asking, answered = Event(), Event()
+
+    def ask() -> None:
+        with outage.watch() as watch:
+            asking.set()
+            assert answered.wait(30)
+            watch.end()
+
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(ask)
+        assert asking.wait(30)
+        with pytest.raises(StoreError, match="no answer"), outage.watch():
+            pass
+        answered.set()
+        asked.result()
+    with outage.watch(), outage.watch():
+        pass
+
+
+def test_the_next_one_asks_again() -> None:
+    outage = Outage()
+    outage.begin("no answer")
+    for _ in range(2):
+        with pytest.raises(ZeroDivisionError), outage.watch():
+            raise ZeroDivisionError
+
+
+def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(
+    stoppable_postgres: Postgres,
+) -> None:
+    store = sql_store(stoppable_postgres.create_database("outage"), timeout=2)
+    store.create(record())
+    stoppable_postgres.pause()
+    for _ in range(2):  # by the connection that stands, and by a new one
+        with pytest.raises(StoreError):
+            store.load(b"key-a", START)
+
+    def load(_: int) -> str:
+        with pytest.raises(StoreError) as caught:
+            store.load(b"key-a", START)
+        return str(caught.value)
+
+    reasons = in_parallel(8, load)
+    assert sum(reason.startswith("still away") for reason in reasons) == 7
+    stoppable_postgres.resume()
+    assert store.load(b"key-a", START) == record()
+    store.engine.dispose()
