@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions.session import SessionEndedError
+from sessionsite.sessions.store import SessionEndedError
 from tests.browser import Visitor
 from tests.contract.conftest import Kit, begin, on_servers
 
