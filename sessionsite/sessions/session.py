@@ -166,10 +166,8 @@ class ServerSession(SessionData):
         elif payload != record.payload:
             self._write(record, payload, now)
         elif self._touched or self._factory.expiry_due(record, now):
-            seen = self._seen(record, now)
             # False: somebody else wrote meanwhile, which has pushed the expiry just as well
-            if self._store(self._factory.store.save, seen, record.version, now):
-                self._record = replace(seen, version=record.version + 1)
+            self._save_row(record, now)
         self._touched = False
 
     def save_for_response(self, error: Exception | None = None) -> None:
@@ -185,27 +183,27 @@ class ServerSession(SessionData):
             raise
 
     def _write(self, record: Record, payload: str, now: datetime) -> None:
-        written = self._seen(replace(record, payload=payload), now)
-        if self._store(self._factory.store.save, written, record.version, now):
-            self._record = replace(written, version=record.version + 1)
+        if self._save_row(replace(record, payload=payload), now):
             return
 
         def change(newest: Record) -> Record:
-            return self._seen(
-                replace(newest, payload=merged(record.payload, payload, newest.payload)), now
-            )
+            return self._merged(newest, record, payload, now)
 
         if newest := self._update(record.id, change):
             self._adopt(newest)
+
+    def _save_row(self, record: Record, now: datetime) -> bool:
+        seen = self._seen(record, now)
+        if written := self._store(self._factory.store.save, seen, record.version, now):
+            self._record = replace(seen, version=record.version + 1)
+        return written
 
     def _rotate_secret(self, record: Record, payload: str, now: datetime) -> None:
         forced = self._rotate
         secret = self._factory.new_secret()
 
         def change(newest: Record) -> Record:
-            changed = self._seen(
-                replace(newest, payload=merged(record.payload, payload, newest.payload)), now
-            )
+            changed = self._merged(newest, record, payload, now)
             if not forced and newest.key != record.key:
                 return changed  # a parallel request has renewed it, and its browser has the cookie
             return replace(
