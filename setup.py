@@ -28,6 +28,7 @@ EXTRAS = {
         "pyramid_tm",
         "pytest",
         "WebTest",
+        "zope.sqlalchemy",
     ],
     # other packages' session factories, run by the tests of pluggability
     "factories": ["pyramid_beaker", "pyramid_nacl_session", "pyramid_session_redis"],

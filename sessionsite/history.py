@@ -83,11 +83,11 @@ def includeme(config: Configurator) -> None:
 
     config.add_request_method(history, reify=True)
     # Under the tween that saves, so that it saves what this one writes; over the exception
-    # views, so that an error page is no visit. In development, the toolbar wants to see it too.
+    # views and the commit, so that an error page is no visit. The toolbar wants to see it, too.
     config.add_tween(
         "sessionsite.history.history_tween_factory",
         under=[SAVE_TWEEN, "pyramid_debugtoolbar.toolbar_tween_factory"],
-        over=EXCVIEW,
+        over=["pyramid_tm.tm_tween_factory", EXCVIEW],
     )
 
 

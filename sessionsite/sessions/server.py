@@ -170,12 +170,11 @@ class ServerSessionFactory:
             return False
         return now - (record.rotated_at or record.created_at) >= self._renewal_time
 
-    def keeps_changes_of(self, request: Request) -> bool:
-        """Whether the automatic save is to store what this request has changed."""
-        exc = getattr(request, "exception", None)
-        if exc is None:
+    def keeps_changes_after(self, error: Exception | None, request: Request) -> bool:
+        """Whether the automatic save is to store what the request has changed until `error`."""
+        if error is None:
             return True
-        return self.settings.set_on_exception and not is_error_retryable(request, exc)
+        return self.settings.set_on_exception and not is_error_retryable(request, error)
 
     def set_cookie(self, request: Request, response: Response, secret: bytes) -> None:
         """Send `secret`: once, and never again, since a late response would undo a newer one."""

@@ -18,17 +18,13 @@ from zope.interface import implementer
 
 from .data import SessionData
 from .payload import PayloadError, dumps, loads, merged
-from .store import MalformedRecordError, Record, StoreError
+from .store import MalformedRecordError, Record, SessionEndedError, StoreError
 
 if TYPE_CHECKING:
     from .server import ServerSessionFactory
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-class SessionEndedError(Exception):
-    """The session has ended meanwhile: logged out, expired, or revoked."""
 
 
 @implementer(ISession)
@@ -54,10 +50,8 @@ class ServerSession(SessionData):
         self._record = record
         # The secret was replaced a moment ago: nothing of this request is kept.
         self._detached = detached
-        self._spent = False
         self._ended_id: str | None = None
-        self._rotate = False
-        self._touched = False
+        self._spent = self._rotate = self._touched = False
         # What the browser is to be told: a new secret, or that the session is over.
         self._cookie_secret: bytes | None = None
         self._cookie_over = False
@@ -127,11 +121,11 @@ class ServerSession(SessionData):
         again, so it should do nothing but change the session. Returns what `change` returns;
         what it raises leaves the row as it was. Raises `SessionEndedError`, `StoreError`.
         """
+        self._delete_ended()
         if self._spent or self._detached:
             raise SessionEndedError(f"session {self.id} has ended")
         now = self._factory.now()
         ours = dumps(self)
-        self._delete_ended()
         base = self._record or self._create(ours, now)
         results: list[T] = []
 
@@ -160,6 +154,8 @@ class ServerSession(SessionData):
         if self._spent or self._detached:
             return
         self._delete_ended()  # first: a logout holds, whatever becomes of the rest
+        if self._spent:
+            return
         payload = dumps(self)
         now = self._factory.now()
         record = self._record
@@ -171,43 +167,44 @@ class ServerSession(SessionData):
         elif payload != record.payload:
             self._write(record, payload, now)
         elif self._touched or self._factory.expiry_due(record, now):
-            seen = self._seen(record, now)
             # False: somebody else wrote meanwhile, which has pushed the expiry just as well
-            if self._store(self._factory.store.save, seen, record.version, now):
-                self._record = replace(seen, version=record.version + 1)
+            self._save_row(record, now)
         self._touched = False
 
-    def save_for_response(self) -> None:
-        """The automatic save, before the response leaves; after a failure there is no other."""
-        if self._factory.keeps_changes_of(self._request):
-            try:
-                self.save()
-            except PayloadError:
-                self._spent = True
-                raise
+    def save_for_response(self, error: Exception | None = None) -> None:
+        """The automatic save; `error` is what ends the request with no response to tell of it."""
+        if error and not (self._record or self._ended_id):
+            return  # nobody would have the cookie of a new session
+        if not self._factory.keeps_changes_after(error or self._request.exception, self._request):
+            return
+        try:
+            self.save()
+        except PayloadError:
+            self._spent = True
+            raise
 
     def _write(self, record: Record, payload: str, now: datetime) -> None:
-        written = self._seen(replace(record, payload=payload), now)
-        if self._store(self._factory.store.save, written, record.version, now):
-            self._record = replace(written, version=record.version + 1)
+        if self._save_row(replace(record, payload=payload), now):
             return
 
         def change(newest: Record) -> Record:
-            return self._seen(
-                replace(newest, payload=merged(record.payload, payload, newest.payload)), now
-            )
+            return self._merged(newest, record, payload, now)
 
         if newest := self._update(record.id, change):
             self._adopt(newest)
+
+    def _save_row(self, record: Record, now: datetime) -> bool:
+        seen = self._seen(record, now)
+        if written := self._store(self._factory.store.save, seen, record.version, now):
+            self._record = replace(seen, version=record.version + 1)
+        return written
 
     def _rotate_secret(self, record: Record, payload: str, now: datetime) -> None:
         forced = self._rotate
         secret = self._factory.new_secret()
 
         def change(newest: Record) -> Record:
-            changed = self._seen(
-                replace(newest, payload=merged(record.payload, payload, newest.payload)), now
-            )
+            changed = self._merged(newest, record, payload, now)
             if not forced and newest.key != record.key:
                 return changed  # a parallel request has renewed it, and its browser has the cookie
             return replace(
@@ -243,11 +240,15 @@ class ServerSession(SessionData):
         return self._record
 
     def _delete_ended(self) -> None:
-        if self._ended_id:
-            self._store(self._factory.store.delete, self._ended_id)
-            log.info("Session %s: ended", self._ended_id)
-            self._ended_id = None
-            self._cookie_over = True
+        if self._ended_id is None:
+            return
+        id_, self._ended_id = self._ended_id, None
+        found: list[Record] = []
+        # Not the store's `delete`: whoever comes second leaves the cookie of the first alone.
+        self._store(self._factory.store.update, id_, self._factory.now(), found.append)
+        self._spent = not found
+        self._cookie_over = bool(found)
+        log.info("Session %s: ended%s", id_, "" if found else " while a request was using it")
 
     def _merged(self, newest: Record, base: Record, ours: str, now: datetime) -> Record:
         payload = merged(base.payload, ours, newest.payload)

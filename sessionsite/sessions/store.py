@@ -17,6 +17,10 @@ class StoreError(Exception):
     """
 
 
+class SessionEndedError(Exception):
+    """The session has ended meanwhile: logged out, expired, or revoked."""
+
+
 class RecordExistsError(ValueError):
     """`create` was given an id or a key that is taken."""
 

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from pyramid.httpexceptions import HTTPNotFound
 from pyramid.registry import Registry
@@ -29,26 +30,35 @@ def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
     def save_tween(request: Request) -> Response:
         try:
             response = handler(request)
-            # not request.session: that would open one
-            save = getattr(request.__dict__.get("session"), "save_for_response", None)
-            if save is not None:
-                save()
+            _save(request)
             return response
         except (StoreError, PayloadError) as exc:
             return _error_page(request, exc)
+        except Exception as exc:  # that no exception view has answered
+            with suppress(StoreError, PayloadError):  # the app's own error is the one to show
+                _save(request, exc)
+            raise
 
     return save_tween
+
+
+def _save(request: Request, error: Exception | None = None) -> None:
+    # not request.session: that would open one
+    save = getattr(request.__dict__.get("session"), "save_for_response", None)
+    if save is not None:
+        save(error)
 
 
 def _error_page(request: Request, exc: Exception) -> Response:
     try:
         return request.invoke_exception_view(sys.exc_info())
     except HTTPNotFound:  # the app has no view for it
-        if isinstance(exc, StoreError):
-            return Response(
-                "The session store can't be reached. Try again in a moment.\n",
-                status=503,
-                content_type="text/plain",
-                headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"},
-            )
-        raise exc from None
+        pass
+    if isinstance(exc, StoreError):
+        return Response(
+            "The session store can't be reached. Try again in a moment.\n",
+            status=503,
+            content_type="text/plain",
+            headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"},
+        )
+    raise exc

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions.session import SessionEndedError
+from sessionsite.sessions.store import SessionEndedError
 from tests.browser import Visitor
 from tests.contract.conftest import Kit, begin, on_servers
 
@@ -38,6 +38,21 @@ class TestParallelRequests:
             visitor.close(request)
             assert visitor.set_cookie == []
         assert kit.store.prune(kit.clock.now + timedelta(days=30), 10) == 0  # no row at all
+
+    def test_of_two_logouts_the_second_leaves_the_cookie_alone(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        first, second, third = visitor.open(), visitor.open(), visitor.open()
+        for request in (first, second, third):
+            request.session.invalidate()
+        second.session.flash("bye")
+        visitor.close(first)
+        assert len(visitor.set_cookie) == 1
+        for request in (second, third):
+            visitor.close(request)
+            assert visitor.set_cookie == []
+        with pytest.raises(SessionEndedError):
+            second.session.transact(lambda s: s.update(n=1))
+        assert kit.store.prune(kit.clock.now + timedelta(days=30), 10) == 0
 
     def test_an_expired_session_takes_no_save(self, kit: Kit) -> None:
         visitor = begin(kit)

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from pyramid_retry import RetryableException
 
-from sessionsite.sessions.session import SessionEndedError
+from sessionsite.sessions.store import SessionEndedError
 from tests.browser import Visitor
 from tests.contract.conftest import Kit, begin, on_servers, stored, version
 

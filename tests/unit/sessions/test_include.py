@@ -217,6 +217,41 @@ def signed(app: TestApp) -> str:
     return str(factory._signer.dumps(factory.new_secret()).decode())
 
 
+class TestAnErrorThatNoViewAnswers:
+    def app(self, make_app: Any, **changes: str) -> TestApp:
+        def view(request: Request) -> Response:
+            if "n" in request.session:
+                request.session["n"] += 1
+                raise ZeroDivisionError
+            return count(request)
+
+        return make_app(view, **changes)  # type: ignore[no-any-return]
+
+    def test_it_leaves_the_sessions_changes_stored(self, make_app: Any) -> None:
+        app = self.app(make_app)
+        app.get("/")
+        with pytest.raises(ZeroDivisionError):
+            app.get("/")
+        assert rows(app) == ['{"n":2}']
+
+    def test_unless_it_is_told_not_to(self, make_app: Any) -> None:
+        app = self.app(make_app, session__set_on_exception="false")
+        app.get("/")
+        with pytest.raises(ZeroDivisionError):
+            app.get("/")
+        assert rows(app) == ['{"n":1}']
+
+    def test_it_starts_no_session_whose_cookie_nobody_would_get(self, make_app: Any) -> None:
+        def view(request: Request) -> Response:
+            request.session["n"] = 1
+            raise ZeroDivisionError
+
+        app = make_app(view)
+        with pytest.raises(ZeroDivisionError):
+            app.get("/")
+        assert rows(app) == []
+
+
 class TestWhatJSONCannotHold:
     def view(self, request: Request) -> Response:
         request.session["bad"] = {1, 2}

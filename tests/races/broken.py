@@ -1,0 +1,102 @@
+"""Stores as one writes them at first: each breaks one promise, and the races must find it."""
+
+import contextvars
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from sessionsite.sessions.store import Record, RecordExistsError, SessionStore
+from tests.races.stores import Change
+
+
+class Naive:
+    """A store around another."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+
+class UpsertStore(Naive):
+    """`save` creates what is not there: connect-pg-simple's INSERT ... ON CONFLICT DO UPDATE."""
+
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        if self._store.save(record, expected_version, now):
+            return True
+        try:
+            self._store.create(record)
+        except RecordExistsError:
+            return False
+        return True
+
+
+class LastWriterWinsStore(Naive):
+    """`save` writes the record as the request had it, whatever has been written meanwhile."""
+
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        return self._store.update(record.id, now, lambda newest: record) is not None
+
+
+class NoLockStore(Naive):
+    """`update` reads, changes and writes, and somebody else does too in between."""
+
+    def update(self, id: str, now: datetime, change: Change) -> Record | None:
+        newest = self._store.update(id, now, lambda newest: newest)
+        if newest is None:
+            return None
+        changed = change(newest)
+        return self._store.update(id, now, lambda _: changed)
+
+
+class WriteBehindStore(Naive):
+    """Writes once the response is on its way."""
+
+    def __init__(self, store: SessionStore) -> None:
+        super().__init__(store)
+        self._threads = ThreadPoolExecutor(64)
+
+    def _later(self, write: Callable[..., Any], *args: Any) -> None:
+        self._threads.submit(contextvars.copy_context().run, write, *args)
+
+    def create(self, record: Record) -> None:
+        self._later(self._store.create, record)
+
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        self._later(self._store.save, record, expected_version, now)
+        return True
+
+    def update(self, id: str, now: datetime, change: Change) -> Record | None:
+        newest = self._store.load(self._key_of(id, now), now)
+        changed = change(newest) if newest else None
+        self._later(self._store.update, id, now, lambda _: changed)
+        return changed
+
+    def _key_of(self, id: str, now: datetime) -> bytes:
+        found: list[bytes] = []
+
+        def look(newest: Record) -> Record:
+            found.append(newest.key)
+            return newest
+
+        self._store.update(id, now, look)
+        return found[0] if found else b""
+
+
+class WallClockStore(Naive):
+    """Keeps the end of a session in the server's local time and takes it for UTC."""
+
+    def create(self, record: Record) -> None:
+        self._store.create(_by_the_wall(record))
+
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        return self._store.save(_by_the_wall(record), expected_version, now)
+
+
+def _by_the_wall(record: Record) -> Record:
+    assert record.expires_at is not None
+    wall = record.expires_at.astimezone().replace(tzinfo=UTC)
+    return replace(record, expires_at=wall)
