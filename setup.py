@@ -19,6 +19,8 @@ EXTRAS = {
     "dev": ["pyramid_debugtoolbar"],
     "lint": ["mypy", "ruff"],
     "testing": [
+        # axe-core, with the call that runs it in a page
+        "axe-playwright-python",
         "html5lib",
         "hypothesis",
         "playwright",

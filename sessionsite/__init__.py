@@ -17,5 +17,6 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         config.include(".history")
         config.include(".security")
         config.include(".routes")
+        config.include(".static_files")
         config.include(".views")
     return config.make_wsgi_app()

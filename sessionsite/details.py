@@ -46,7 +46,7 @@ def _ends(facts: SessionFacts, session: Any, created: datetime, now: datetime) -
         unused = now + timedelta(seconds=facts.cookie.timeout)
         ends.append(_time("Ends unused", getattr(session, "expires_at", None) or unused, now))
     if facts.lifetime is not None:
-        ends.append(_time("Ends anyway", created + timedelta(seconds=facts.lifetime), now))
+        ends.append(_time("Ends at the latest", created + timedelta(seconds=facts.lifetime), now))
     return ends
 
 

@@ -66,6 +66,13 @@ def visit_url(request: Request) -> str:
     )
 
 
+def is_in_front(request: Request) -> bool:
+    """Whether `request.history` begins with the page that is being served, if without its query."""
+    if not request.history or not may_be_visit(request):
+        return False
+    return bool(request.history[0].partition("?")[0] == visit_url(request).partition("?")[0])
+
+
 def includeme(config: Configurator) -> None:
     site = site_settings(config.registry.settings)
 

@@ -2,8 +2,6 @@
 
 from pyramid.config import Configurator
 
-STATIC_MAX_AGE = 3600  # seconds
-
 
 def includeme(config: Configurator) -> None:
     config.add_route("home", "/")
@@ -12,4 +10,3 @@ def includeme(config: Configurator) -> None:
     config.add_route("forget", "/forget")
     config.add_route("healthz", "/healthz")
     config.add_route("favicon", "/favicon.ico")
-    config.add_static_view("static", "sessionsite:static", cache_max_age=STATIC_MAX_AGE)

@@ -19,6 +19,8 @@ class SiteSettings:
     """The operator's address, for the Contact page."""
     allowed_hosts: tuple[str, ...] = ()
     """The `Host` names that are served; none given, all of them."""
+    error_page: bool = True
+    """Answer an unexpected error with the site's page; pyramid_debugtoolbar has a better one."""
     hsts: int | None = None
     """For how many seconds browsers are told to keep to https; None to tell them nothing."""
 
@@ -32,6 +34,7 @@ def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
         history_bytes=read.limit("history_bytes", 2400, minimum=2, unit="bytes"),
         contact=read.text("contact", ""),
         allowed_hosts=tuple(host.lower() for host in read.words("allowed_hosts")),
+        error_page=read.boolean("error_page", True),
         hsts=read.limit("hsts", None, minimum=1, unit="seconds"),
     )
     read.finish()

@@ -1,5 +1,6 @@
 """The pages, the forget form, the health check, and the error pages."""
 
+import logging
 from typing import Any
 
 from pyramid.config import Configurator
@@ -11,10 +12,12 @@ from pyramid.response import FileResponse, Response
 from pyramid.view import exception_view_config, notfound_view_config, view_config
 
 from .details import policy, session_details
-from .history import has_sessions, may_be_visit
+from .history import has_sessions, is_in_front, may_be_visit
 from .sessions import check
 from .sessions.store import StoreError
 from .settings import site_settings
+
+log = logging.getLogger(__name__)
 
 RETRY_AFTER = 10  # seconds
 FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
@@ -26,6 +29,7 @@ def page(request: Request, title: str) -> dict[str, Any]:
     return {
         "title": title,
         "history": request.history,
+        "viewed": is_in_front(request),
         "limit": site_settings(request.registry.settings).history_limit,
         "details": session_details(request) if session is not None else [],
         "messages": session.peek_flash() if session is not None else [],
@@ -111,5 +115,13 @@ def unavailable(request: Request) -> dict[str, Any]:
     return error_page(request, 503, "Unavailable", advice)
 
 
+def failed(request: Request) -> dict[str, Any]:
+    log.error("Unexpected error", exc_info=request.exc_info)
+    advice = "Something went wrong on our side. It has been noted; trying again may help."
+    return error_page(request, 500, "Error", advice)
+
+
 def includeme(config: Configurator) -> None:
     config.scan(__name__)
+    if site_settings(config.registry.settings).error_page:
+        config.add_exception_view(failed, renderer="templates/error.jinja2", context=Exception)

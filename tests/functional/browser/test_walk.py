@@ -1,134 +1,25 @@
 """The sites of both .ini files in a real Chromium: what visitors see, and what they can do."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.conftest import ROOT, required
-from tests.functional.screenshots import production_site
-from tests.servers import free_port
-from tests.servers.chromium import note_problems, start_chromium
-from tests.servers.postgres import Postgres
-from tests.servers.pserve import start_pserve
+from tests.functional.browser.conftest import (
+    SCREENSHOTS,
+    Site,
+    expect_history,
+    follow,
+    forget_by_keyboard,
+    forget_by_mouse,
+    session_cookie,
+)
 
 PAGES = {"/": "Home", "/about": "About", "/contact": "Contact"}
-SCREENSHOTS = ROOT / "test-output"
-ENDED = "Your session has ended, and its history is deleted."
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}
 COLOURS: tuple[Literal["light", "dark"], ...] = ("light", "dark")
-
-
-@dataclass(frozen=True)
-class Site:
-    name: str
-    url: str
-    cookie: str
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """For this module alone: its event loop would be in the way of others'."""
-    with ExitStack() as stack:
-        with required():
-            chromium = stack.enter_context(start_chromium())
-        yield chromium
-
-
-@pytest.fixture(scope="module")
-def development(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    directory = tmp_path_factory.mktemp("development")
-    text = (ROOT / "development.ini").read_text("utf-8")
-    assert "\nlisten = localhost:6543\n" in text
-    config = directory / "development.ini"
-    config.write_text(text.replace("localhost:6543", "localhost:%(http_port)s"), "utf-8")
-    port = free_port()
-    with start_pserve(config, env={}, args=[f"http_port={port}"], directory=directory):
-        yield Site("development", f"http://localhost:{port}", "sessionsite")
-
-
-@pytest.fixture(scope="module")
-def production(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    directory = tmp_path_factory.mktemp("production")
-    with ExitStack() as servers:
-        with required():
-            database = postgres.create_database("browser")
-            url = servers.enter_context(production_site(directory, database))
-        yield Site("production", url, "__Host-sessionsite")
-
-
-@pytest.fixture(params=["development", "production"])
-def site(browser: Browser, request: pytest.FixtureRequest) -> Site:
-    found: Site = request.getfixturevalue(request.param)
-    return found
-
-
-@pytest.fixture
-def problems() -> Iterator[list[str]]:
-    """What `note_problems` finds in any window. There may be none."""
-    noted: list[str] = []
-    yield noted
-    assert noted == []
-
-
-@pytest.fixture
-def open_window(browser: Browser, site: Site, problems: list[str]) -> Iterator[Callable[[], Page]]:
-    """Open a private window: it has cookies of its own."""
-    with ExitStack() as windows:
-
-        def open_() -> Page:
-            context = browser.new_context(ignore_https_errors=True)
-            windows.callback(context.close)
-            context.set_default_timeout(15_000)
-            note_problems(context, site.url, problems, may_be_missing=f"{site.url}/nothing")
-            return context.new_page()
-
-        yield open_
-
-
-@pytest.fixture
-def page(open_window: Callable[[], Page], site: Site) -> Page:
-    """A window that shows Home."""
-    window = open_window()
-    window.goto(f"{site.url}/")
-    return window
-
-
-def expect_history(page: Page, site: Site, *visits: str) -> None:
-    """Wait until the footer shows those visits, newest first: `/about` and the like."""
-    urls = [f"{site.url}{visit}" for visit in visits]
-    links = page.locator("footer li a")
-    expect(links).to_have_text(urls)
-    assert links.evaluate_all("all => all.map(link => link.getAttribute('href'))") == urls
-
-
-def follow(page: Page, name: str) -> None:
-    page.get_by_role("navigation").get_by_role("link", name=name).click()
-    expect(page.locator("h1")).to_have_text(f"Sessions - {name}")
-
-
-def forget_by_mouse(page: Page) -> None:
-    page.get_by_role("button", name="Forget me").click()
-    expect(page.get_by_role("status")).to_have_text([ENDED])
-
-
-def forget_by_keyboard(page: Page) -> None:
-    for _ in range(page.locator("a, button").count()):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.matches('button')"):
-            break
-    page.keyboard.press("Enter")
-    expect(page.get_by_role("status")).to_have_text([ENDED])
-
-
-def session_cookie(page: Page) -> Any:
-    """The one cookie there is."""
-    (cookie,) = page.context.cookies()
-    return cookie
 
 
 def test_a_walk_through_the_pages(page: Page, site: Site) -> None:
