@@ -1,0 +1,23 @@
+"""`pshell production.ini`, with the session store in scope."""
+
+import os
+import subprocess
+import sys
+
+from tests.conftest import ROOT
+from tests.stores import sql_store
+
+
+def test_the_store_is_in_scope(sqlite_url: str) -> None:
+    sql_store(sqlite_url).engine.dispose()
+    done = subprocess.run(
+        [sys.executable, "-m", "pyramid.scripts.pshell", str(ROOT / "production.ini")],
+        input="from sessionsite.sessions.server import utc_now\n"
+        "print('rows to prune:', store.count_expired(utc_now()))\n",
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "SESSION_SECRET": "x" * 40},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert "rows to prune: 0" in done.stdout
