@@ -47,7 +47,8 @@ def main() -> int:
                 )
                 for path in WALK:
                     page.goto(f"{url}{path}")
-                page.screenshot(path=PICTURE)
+                page.locator("summary").click()
+                page.screenshot(path=PICTURE, full_page=True)
         except Missing as missing:
             sys.stderr.write(f"{missing}\n")
             return 1
