@@ -161,7 +161,7 @@ class TestCookie:
         status, headers, text = send(site, HTTP_COOKIE=cookie.format(name=name))
         assert status == 200
         assert headers["Set-Cookie"].startswith(f"{name}=")
-        assert text.count("<li><a href") == 3 + 1
+        assert text.count('<a href="http') == 1
 
     def test_two_of_the_name_touch_neither_session(self, make_site: Any) -> None:
         site = make_site("sqlite")
@@ -171,7 +171,7 @@ class TestCookie:
         name = "__Host-sessionsite"
         both = f"{name}={ann.cookies[name]}; {name}={bob.cookies[name]}"
         status, headers, text = send(site, HTTP_COOKIE=both)
-        assert (status, text.count("<li><a href")) == (200, 3 + 1)
+        assert (status, text.count('<a href="http')) == (200, 1)
         assert "Set-Cookie" in headers
         for visitor in (ann, bob):
             assert len(history(visitor.get("/"))) == 2
