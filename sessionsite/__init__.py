@@ -12,6 +12,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
     """Return the WSGI app for the `[app:main]` section. Raises `ConfigurationError`."""
     with Configurator(settings=expand_environment(settings)) as config:
         config.add_settings({"jinja2.trim_blocks": True, "jinja2.lstrip_blocks": True})
+        config.include(".settings")
         config.include("pyramid_jinja2")
         config.include(".sessions")
         config.include(".history")

@@ -7,7 +7,6 @@ from typing import Any
 from pyramid.request import Request
 
 from .sessions.facts import SessionFacts, session_facts
-from .sessions.payload import dumps
 from .words import duration, relative
 
 
@@ -33,8 +32,8 @@ def session_details(request: Request, now: datetime | None = None) -> list[Detai
     if facts:
         details += _ends(facts, session, created, now)
         details.append(Detail("Kept", facts.where))
-    size = len(dumps({**session, "history": request.history}))
-    details.append(Detail("Size", f"{size} bytes"))
+    if size := getattr(session, "size", None):
+        details.append(Detail("Size", f"{size} bytes"))
     if public_id := getattr(session, "id", None):
         details.append(Detail("Name", public_id))
     return details
@@ -52,7 +51,7 @@ def _ends(facts: SessionFacts, session: Any, created: datetime, now: datetime) -
 
 def _time(term: str, moment: datetime, now: datetime) -> Detail:
     moment = moment.astimezone(UTC)
-    return Detail(term, relative(moment, now), moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    return Detail(term, relative(moment, now), moment.isoformat(timespec="seconds"))
 
 
 def policy(request: Request) -> dict[str, Any]:

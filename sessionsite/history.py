@@ -7,16 +7,16 @@ from typing import Any
 from urllib.parse import quote
 
 from pyramid.config import Configurator
+from pyramid.decorator import reify
 from pyramid.interfaces import ISessionFactory
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
 
+from .routes import PAGES
 from .sessions import SAVE_TWEEN
-from .settings import site_settings
 
-PAGES = frozenset({"home", "about", "contact"})
 KEY = "history"
 
 Handler = Callable[[Request], Response]
@@ -45,15 +45,6 @@ def _json_size(visits: list[str]) -> int:
     return len(json.dumps(visits))  # ASCII: as many bytes
 
 
-def may_be_visit(request: Request) -> bool:
-    """Whether `request` is a visit if it is answered 200: a GET of a page, and no prefetch."""
-    route = getattr(request, "matched_route", None)
-    if route is None or route.name not in PAGES or request.method != "GET":
-        return False
-    purpose = re.split("[;,]", request.headers.get("Sec-Purpose", ""))[0]
-    return purpose.strip().lower() != "prefetch"
-
-
 def has_sessions(request: Request) -> bool:
     return request.registry.queryUtility(ISessionFactory) is not None
 
@@ -66,29 +57,50 @@ def visit_url(request: Request) -> str:
     )
 
 
-def is_in_front(request: Request) -> bool:
-    """Whether `request.history` begins with the page that is being served, if without its query."""
-    if not request.history or not may_be_visit(request):
-        return False
-    return bool(request.history[0].partition("?")[0] == visit_url(request).partition("?")[0])
+class SiteRequest(Request):  # type: ignore[misc]  # untyped base
+    """A request that knows whether it is a visit, and the history that it belongs to.
+
+    A class of its own, since Pyramid makes one anew for each request that a property is added to
+    in the usual way.
+    """
+
+    @reify
+    def may_be_visit(self) -> bool:
+        """Whether it is a visit if it is answered 200: a GET of a page, and no prefetch."""
+        if not self._is_of_a_page() or self.method != "GET":
+            return False
+        purpose = re.split("[;,]", self.headers.get("Sec-Purpose", ""))[0]
+        return purpose.strip().lower() != "prefetch"
+
+    @reify
+    def history(self) -> list[str]:
+        """The visits of this session, newest first, the one that is being served included."""
+        if not self._is_of_a_page() or not has_sessions(self):
+            return []
+        stored = _stored_history(self.session)
+        if not self.may_be_visit:
+            return stored
+        site = self.registry.site
+        return record_visit(
+            stored, visit_url(self), limit=site.history_limit, max_bytes=site.history_bytes
+        )
+
+    @property
+    def is_in_front(self) -> bool:
+        """Whether its history begins with the page that is being served, if without its query."""
+        if not self.may_be_visit or not self.history:
+            return False
+        return bool(self.history[0].partition("?")[0] == visit_url(self).partition("?")[0])
+
+    def _is_of_a_page(self) -> bool:
+        # there is no such attribute before the route is known, nor on a request that has none
+        route = getattr(self, "matched_route", None)
+        return route is not None and route.name in PAGES
 
 
 def includeme(config: Configurator) -> None:
-    site = site_settings(config.registry.settings)
-
-    def history(request: Request) -> list[str]:
-        """The visits of this session, newest first, the one that is being served included."""
-        route = getattr(request, "matched_route", None)
-        if route is None or route.name not in PAGES or not has_sessions(request):
-            return []
-        stored = _stored_history(request.session)
-        if not may_be_visit(request):
-            return stored
-        return record_visit(
-            stored, visit_url(request), limit=site.history_limit, max_bytes=site.history_bytes
-        )
-
-    config.add_request_method(history, reify=True)
+    config.include(".settings")
+    config.set_request_factory(SiteRequest)
     # Under the tween that saves, so that it saves what this one writes; over the exception
     # views and the commit, so that an error page is no visit. The toolbar wants to see it, too.
     config.add_tween(
@@ -109,7 +121,7 @@ def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
 
     def history_tween(request: Request) -> Response:
         response = handler(request)
-        if response.status_int == 200 and may_be_visit(request) and has_sessions(request):
+        if response.status_int == 200 and request.may_be_visit and has_sessions(request):
             request.session[KEY] = request.history
             if request.session.peek_flash():
                 request.session.pop_flash()  # the page has shown them

@@ -1,9 +1,40 @@
 """The site's addresses."""
 
+from dataclasses import dataclass
+
 from pyramid.config import Configurator
+from pyramid.request import Request
+
+PAGES = {"home": "Home", "about": "About", "contact": "Contact"}
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """The addresses that every page shows; made once, since they differ by the prefix alone."""
+
+    pages: tuple[tuple[str, str], ...]
+    """Title and address of each."""
+    forget: str
+    stylesheet: str
+    icon: str
+
+
+def links(request: Request) -> Links:
+    """Return them for the path prefix that the site is mounted under."""
+    known: dict[str, Links] = request.registry.site_links
+    prefix = request.script_name
+    if prefix not in known:
+        known[prefix] = Links(
+            pages=tuple((title, request.route_path(name)) for name, title in PAGES.items()),
+            forget=request.route_path("forget"),
+            stylesheet=request.static_path("sessionsite:static/site.css"),
+            icon=request.static_path("sessionsite:static/favicon.ico"),
+        )
+    return known[prefix]
 
 
 def includeme(config: Configurator) -> None:
+    config.registry.site_links = {}
     config.add_route("home", "/")
     config.add_route("about", "/about")
     config.add_route("contact", "/contact")

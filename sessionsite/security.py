@@ -17,7 +17,6 @@ from zope.interface import implementer
 
 from .history import has_sessions
 from .sessions import SAVE_TWEEN
-from .settings import site_settings
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -46,7 +45,8 @@ class SessionCSRFPolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]  
 
 
 def includeme(config: Configurator) -> None:
-    site = site_settings(config.registry.settings)
+    config.include(".settings")
+    site = config.registry.site
 
     def add_headers(event: NewResponse) -> None:
         headers = event.response.headers
@@ -71,7 +71,7 @@ def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:
     Its `Host` is missing, malformed, or none of `allowed_hosts`, its path is no UTF-8, or it
     posts what is no form.
     """
-    allowed = site_settings(registry.settings).allowed_hosts
+    allowed = registry.site.allowed_hosts
 
     def check(request: Request) -> None:
         try:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pyramid.config import Configurator
+
 from .sessions.configuration import ConfigurationError, SettingsReader, expand_environment
 
 __all__ = ["ConfigurationError", "SiteSettings", "expand_environment", "site_settings"]
@@ -39,3 +41,8 @@ def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
     )
     read.finish()
     return site
+
+
+def includeme(config: Configurator) -> None:
+    """Read them once, as `registry.site`. Raises `ConfigurationError`."""
+    config.registry.site = site_settings(config.registry.settings)

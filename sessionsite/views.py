@@ -12,10 +12,10 @@ from pyramid.response import FileResponse, Response
 from pyramid.view import exception_view_config, notfound_view_config, view_config
 
 from .details import policy, session_details
-from .history import has_sessions, is_in_front, may_be_visit
+from .history import has_sessions
+from .routes import links
 from .sessions import check
 from .sessions.store import StoreError
-from .settings import site_settings
 
 log = logging.getLogger(__name__)
 
@@ -25,12 +25,13 @@ FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
 
 def page(request: Request, title: str) -> dict[str, Any]:
     """What every page needs; only a visit gets the form, its token and the flash messages."""
-    session = request.session if has_sessions(request) and may_be_visit(request) else None
+    session = request.session if has_sessions(request) and request.may_be_visit else None
     return {
         "title": title,
+        "links": links(request),
         "history": request.history,
-        "viewed": is_in_front(request),
-        "limit": site_settings(request.registry.settings).history_limit,
+        "viewed": request.is_in_front,
+        "limit": request.registry.site.history_limit,
         "details": session_details(request) if session is not None else [],
         "messages": session.peek_flash() if session is not None else [],
         "csrf_token": session.get_csrf_token() if session is not None else None,
@@ -42,6 +43,7 @@ def error_page(request: Request, status: int, title: str, advice: str) -> dict[s
     request.response.status_int = status
     return {
         "title": title,
+        "links": links(request),
         "advice": advice,
         "history": None,
         "messages": [],
@@ -61,7 +63,7 @@ def about(request: Request) -> dict[str, Any]:
 
 @view_config(route_name="contact", request_method="GET", renderer="templates/contact.jinja2")
 def contact(request: Request) -> dict[str, Any]:
-    address = site_settings(request.registry.settings).contact
+    address = request.registry.site.contact
     return {**page(request, "Contact"), "address": address}
 
 
@@ -122,6 +124,7 @@ def failed(request: Request) -> dict[str, Any]:
 
 
 def includeme(config: Configurator) -> None:
+    config.include(".settings")
     config.scan(__name__)
-    if site_settings(config.registry.settings).error_page:
+    if config.registry.site.error_page:
         config.add_exception_view(failed, renderer="templates/error.jinja2", context=Exception)

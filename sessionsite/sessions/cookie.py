@@ -83,6 +83,11 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             super().__init__(request)
             self.created = int(self.created)
 
+        @property
+        def size(self) -> int:
+            """How many bytes of JSON text there are in the cookie."""
+            return len(dumps(dict(self)))
+
         def invalidate(self) -> None:
             """End the session as far as a cookie can: the browser's copy is replaced."""
             super().invalidate()

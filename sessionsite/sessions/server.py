@@ -147,6 +147,20 @@ class ServerSessionFactory:
         """The name under which the store knows a secret; nobody gets back from it (CS at rest)."""
         return hashlib.sha256(secret).digest()
 
+    def first_record(
+        self, id: str, secret: bytes, payload: str, created_at: dt.datetime, now: dt.datetime
+    ) -> Record:
+        """Return the record of a session that is to be stored for the first time."""
+        return Record(
+            id=id,
+            key=self.key(secret),
+            payload=payload,
+            version=1,
+            created_at=created_at,
+            seen_at=now,
+            expires_at=self.expiry(created_at, now),
+        )
+
     def expiry(self, created_at: dt.datetime, now: dt.datetime) -> dt.datetime | None:
         """Return the nearer of idle and absolute end for a session in use at `now`."""
         ends = [

@@ -46,10 +46,8 @@ class ServerSession(SessionData):
         super().__init__(loads(record.payload) if record else {})
         self._factory = factory
         self._request = request
-        # The row as it was last read or written: what a save compares and merges with.
-        self._record = record
-        # The secret was replaced a moment ago: nothing of this request is kept.
-        self._detached = detached
+        self._record = record  # as last read or written: what a save compares and merges with
+        self._detached = detached  # the secret was replaced a moment ago: nothing is kept
         self._ended_id: str | None = None
         self._spent = self._rotate = self._touched = False
         # What the browser is to be told: a new secret, or that the session is over.
@@ -74,8 +72,13 @@ class ServerSession(SessionData):
         """When the session ends if this request is its last; aware and in UTC, None for never."""
         now = self._factory.now()
         if self._record:
-            return self._seen(self._record, now).expires_at
+            return self._ends(self._record, now)
         return self._factory.expiry(self._created_at, now)
+
+    @property
+    def size(self) -> int:
+        """How many bytes of JSON text are stored for the session."""
+        return len(self._record.payload) if self._record else 0
 
     def changed(self) -> None:
         """Nothing to do: changes are found by comparing."""
@@ -111,7 +114,8 @@ class ServerSession(SessionData):
         record = None if self._spent else self._update(self._record.id, lambda newest: newest)
         if record is None:
             raise SessionEndedError(f"session {self.id} has ended")
-        self._adopt(record)
+        self._fill(record.payload)
+        self._record = record
 
     def transact(self, change: Callable[["ServerSession"], T]) -> T:
         """Call `change(session)` on the newest data, alone, and store what it leaves.
@@ -132,7 +136,7 @@ class ServerSession(SessionData):
         def apply(newest: Record) -> Record:
             self._fill(merged(base.payload, ours, newest.payload))
             results.append(change(self))
-            return self._seen(replace(newest, payload=dumps(self)), now)
+            return self._seen(newest, dumps(self), now)
 
         try:
             record = self._update(base.id, apply)
@@ -168,7 +172,7 @@ class ServerSession(SessionData):
             self._write(record, payload, now)
         elif self._touched or self._factory.expiry_due(record, now):
             # False: somebody else wrote meanwhile, which has pushed the expiry just as well
-            self._save_row(record, now)
+            self._save_row(record, payload, now)
         self._touched = False
 
     def save_for_response(self, error: Exception | None = None) -> None:
@@ -184,19 +188,20 @@ class ServerSession(SessionData):
             raise
 
     def _write(self, record: Record, payload: str, now: datetime) -> None:
-        if self._save_row(replace(record, payload=payload), now):
+        if self._save_row(record, payload, now):
             return
 
         def change(newest: Record) -> Record:
-            return self._merged(newest, record, payload, now)
+            return self._seen(newest, merged(record.payload, payload, newest.payload), now)
 
         if newest := self._update(record.id, change):
-            self._adopt(newest)
+            self._fill(newest.payload)
+            self._record = newest
 
-    def _save_row(self, record: Record, now: datetime) -> bool:
-        seen = self._seen(record, now)
+    def _save_row(self, record: Record, payload: str, now: datetime) -> bool:
+        seen = self._seen(record, payload, now)
         if written := self._store(self._factory.store.save, seen, record.version, now):
-            self._record = replace(seen, version=record.version + 1)
+            self._record = seen
         return written
 
     def _rotate_secret(self, record: Record, payload: str, now: datetime) -> None:
@@ -204,7 +209,7 @@ class ServerSession(SessionData):
         secret = self._factory.new_secret()
 
         def change(newest: Record) -> Record:
-            changed = self._merged(newest, record, payload, now)
+            changed = self._seen(newest, merged(record.payload, payload, newest.payload), now)
             if not forced and newest.key != record.key:
                 return changed  # a parallel request has renewed it, and its browser has the cookie
             return replace(
@@ -217,22 +222,15 @@ class ServerSession(SessionData):
 
         if rotated := self._update(record.id, change):
             self._rotate = False
-            self._adopt(rotated)
+            self._fill(rotated.payload)
+            self._record = rotated
             if rotated.key == self._factory.key(secret):
                 log.info("Session %s: new secret", self.id)
                 self._cookie_secret = secret
 
     def _create(self, payload: str, now: datetime) -> Record:
         secret = self._factory.new_secret()
-        self._record = Record(
-            id=self.id,
-            key=self._factory.key(secret),
-            payload=payload,
-            version=1,
-            created_at=self._created_at,
-            seen_at=now,
-            expires_at=self._factory.expiry(self._created_at, now),
-        )
+        self._record = self._factory.first_record(self.id, secret, payload, self._created_at, now)
         self._store(self._factory.store.create, self._record)
         self._cookie_secret = secret
         self._rotate = False
@@ -250,16 +248,21 @@ class ServerSession(SessionData):
         self._cookie_over = bool(found)
         log.info("Session %s: ended%s", id_, "" if found else " while a request was using it")
 
-    def _merged(self, newest: Record, base: Record, ours: str, now: datetime) -> Record:
-        payload = merged(base.payload, ours, newest.payload)
-        return self._seen(replace(newest, payload=payload), now)
+    def _seen(self, record: Record, payload: str, now: datetime) -> Record:
+        """Return the next version of `record`: in use now, with `payload`."""
+        return replace(
+            record,
+            payload=payload,
+            version=record.version + 1,
+            seen_at=now,
+            expires_at=self._ends(record, now),
+        )
 
-    def _seen(self, record: Record, now: datetime) -> Record:
-        """Mark `record` as in use; its expiry moves only when due, to leave the index alone."""
+    def _ends(self, record: Record, now: datetime) -> datetime | None:
+        # moved only when due, to leave the index alone
         if self._touched or self._factory.expiry_due(record, now):
-            expires_at = self._factory.expiry(record.created_at, now)
-            return replace(record, seen_at=now, expires_at=expires_at)
-        return replace(record, seen_at=now)
+            return self._factory.expiry(record.created_at, now)
+        return record.expires_at
 
     def _store(self, method: Callable[..., T], *args: Any) -> T:
         try:
@@ -280,10 +283,6 @@ class ServerSession(SessionData):
             self._spent = True
             log.info("Session %s: ended while a request was using it", id)
         return record
-
-    def _adopt(self, record: Record) -> None:
-        self._fill(record.payload)
-        self._record = record
 
     def _fill(self, payload: str) -> None:
         self.clear()
