@@ -27,7 +27,7 @@ def session_details(request: Request, now: datetime | None = None) -> list[Detai
     facts = session_facts(request.registry)
     created = datetime.fromtimestamp(session.created, UTC)
     details = [_time("Started", created, now)]
-    if seen_at := getattr(session, "seen_at", None):
+    if not session.new and (seen_at := getattr(session, "seen_at", None)):
         details.append(_time("Seen before", seen_at, now))
     if facts:
         details += _ends(facts, session, created, now)
