@@ -15,7 +15,8 @@ PAGES = {"/": "Home", "/about": "About", "/contact": "Contact"}
 @pytest.mark.parametrize(("path", "title"), PAGES.items())
 def test_a_page_has_its_title_and_the_menu(site: Site, path: str, title: str) -> None:
     page = site.visitor().get(path, status=200)
-    assert page.html.title.get_text() == f"Sessions - {title}"
+    assert f"<title>Sessions - {title}</title>" in page.text
+    assert f"<h1>Sessions - {title}</h1>" in page.text
     assert [h1.get_text() for h1 in page.html.find_all("h1")] == [f"Sessions - {title}"]
     links = {a["href"]: a for a in page.html.nav.find_all("a")}
     assert [links[p].get_text() for p in PAGES] == list(PAGES.values())
@@ -27,7 +28,7 @@ def test_the_footer_lists_the_visits_newest_first(site: Site) -> None:
     visitor = site.visitor()
     for path in ("/", "/about?a=1&b=2", "/", "/", "/contact"):
         page = visitor.get(path)
-    assert page.html.footer.h2.get_text() == "History"
+    assert "<h2>History</h2>" in page.text
     assert history(page) == [
         f"{site.url}{path}" for path in ("/contact", "/", "/", "/about?a=1&b=2", "/")
     ]
