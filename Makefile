@@ -1,15 +1,17 @@
-# make serve   the site on http://localhost:6543, on a signed cookie
-# make test    every test
-# make lint    ruff, and mypy in strict mode
-# make screenshots   draw the README's picture anew
-# make constraints   write constraints.txt anew, with today's versions
+# make serve        the site on http://localhost:6543, on a signed cookie
+# make test         every test
+# make lint         ruff, and mypy in strict mode
+# make screenshots  draw the README's picture anew
+# make bench        the site beside its peers; bench-quick in under three minutes
+# make races        the races that sessions lose, here and in the peers
+# make constraints  write constraints.txt anew, with today's versions
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: serve test lint screenshots constraints clean
+.PHONY: serve test lint screenshots bench bench-quick races constraints clean
 
 serve: $(VENV)/.serve
 	$(BIN)/pserve development.ini --reload
@@ -25,6 +27,12 @@ lint: $(VENV)/.test
 
 screenshots: $(VENV)/.test
 	$(BIN)/python -m tests.functional.screenshots
+
+bench bench-quick: $(VENV)/.test
+	$(BIN)/python -m benchmarks.run $(if $(filter bench-quick,$@),--quick) $(ARGS)
+
+races: $(VENV)/.test
+	$(BIN)/python -m benchmarks.races $(ARGS)
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

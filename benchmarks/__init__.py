@@ -1,0 +1,1 @@
+"""The benchmark against peers; README.md says what is measured, and how."""
