@@ -1,0 +1,259 @@
+"""What a bigger table costs: `python -m benchmarks.growth`.
+
+The store's load and save on 10^4, 10^6 and 10^7 rows, the sizes of table and indexes before and
+after 200,000 saves, and payloads of 1, 10 and 100 kB. The tables go to benchmarks/GROWTH.md, the
+chart to benchmarks/GROWTH.svg.
+"""
+
+import argparse
+import multiprocessing
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks import store as bench
+from benchmarks.races_peers.chart import Bar, chart
+from benchmarks.races_peers.machine import machine, progress, say, table
+from tests.servers import Missing
+from tests.servers.postgres import Postgres
+from tests.stores import sql_store
+
+HERE = Path(__file__).parent
+SMALL = 200  # bytes of payload in the tables of many rows
+BYTES_PER_ROW = 900  # on the disk, with indexes, while they are built; rounded up
+WORKERS = 4
+MB = 1e6
+INDEXES = "SELECT indexname FROM pg_indexes WHERE tablename = 'sessions' ORDER BY 1"
+DROP = """
+ALTER TABLE sessions DROP CONSTRAINT sessions_pkey;
+DROP INDEX sessions_key, sessions_expires_at, sessions_old_key
+"""
+BUILD = (
+    "ALTER TABLE sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id)",
+    "CREATE UNIQUE INDEX sessions_key ON sessions (key)",
+    "CREATE INDEX sessions_expires_at ON sessions (expires_at)",
+    "CREATE UNIQUE INDEX sessions_old_key ON sessions (old_key) WHERE old_key IS NOT NULL",
+)
+UPDATES = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
+
+
+@dataclass(frozen=True)
+class Plan:
+    rows: tuple[int, ...]
+    saves: int
+    operations: int
+    payloads: tuple[int, ...] = (1_000, 10_000, 100_000)
+    payload_rows: int = 1_000
+    payload_saves: int = 5_000
+
+
+FULL = Plan((10_000, 1_000_000, 10_000_000), saves=200_000, operations=5_000)
+QUICK = Plan((10_000, 100_000), saves=20_000, operations=1_000, payload_saves=1_000)
+
+
+@dataclass(frozen=True)
+class Result:
+    rows: int
+    payload: int
+    median: float
+    p99: float
+    """Microseconds, of one load and one save."""
+    hot: float
+    saves: int
+    before: tuple[int, int]
+    after: tuple[int, int]
+    """Bytes of the table, and of its indexes."""
+
+
+def prepare(url: str, rows: int, size: int) -> None:
+    """A table of that many rows; its indexes are built last, which takes a third of the time."""
+    with bench.connect(url) as connection:
+        found = [name for (name,) in connection.execute(INDEXES)]
+        if len(found) != len(BUILD):
+            raise RuntimeError(f"growth.py does not know the indexes {found}")
+        connection.execute(DROP)
+    bench.fill(url, rows, size, progress(f"{rows:,} rows of {size:,} bytes"))
+    with bench.connect(url) as connection:
+        show = progress("indexes")
+        connection.execute("SET maintenance_work_mem = '512MB'")
+        for number, statement in enumerate(BUILD):
+            connection.execute(statement)
+            show(number + 1, len(BUILD))
+        connection.execute("VACUUM ANALYZE sessions")
+        connection.execute("CHECKPOINT")
+
+
+def sizes(url: str) -> tuple[int, int]:
+    query = "SELECT pg_table_size('sessions'), pg_indexes_size('sessions')"
+    with bench.connect(url) as connection:
+        found = connection.execute(query).fetchone()
+    assert found
+    return found[0], found[1]
+
+
+def updates(url: str) -> tuple[int, int]:
+    """All updates of the table so far, and those that were HOT; once all have reported theirs."""
+    last = (-1, -1)
+    while True:
+        with bench.connect(url) as connection:
+            found = connection.execute(UPDATES).fetchone()
+        assert found
+        if found == last:
+            return last
+        last = found
+        time.sleep(1.5)
+
+
+def latencies(url: str, rows: int, operations: int) -> list[float]:
+    """Microseconds of each load and save, one after the other, on random rows."""
+    store = sql_store(url, create_table=False)
+    taken = []
+    started = last = time.perf_counter()
+
+    def goes_on() -> bool:
+        nonlocal last
+        now = time.perf_counter()
+        taken.append((now - last) * 1e6)
+        last = now
+        return len(taken) <= operations + operations // 5 and now - started < 120
+
+    bench.work(store, rows, 1, goes_on)
+    store.engine.dispose()
+    return taken[1 + operations // 5 :]
+
+
+def _worker(url: str, rows: int, seed: int, saves: int, size: int, results: Any) -> None:
+    store = sql_store(url, create_table=False)
+    numbers = random.Random(seed)  # noqa: S311  # no secret
+    text = bench.payload(size)
+    done = 0
+    while done < saves:
+        now = datetime.now(UTC)
+        record = store.load(bench.key(numbers.randint(1, rows)), now)
+        assert record is not None
+        # Another payload of the same length, as of a session whose oldest visit goes.
+        other = text.replace("visit=", f"v{numbers.randint(1000, 9999)}=")
+        done += store.save(replace(record, payload=other, seen_at=now), record.version, now)
+        if done % 500 == 0:
+            results.put(500)
+    store.engine.dispose()
+    results.put(None)
+
+
+def save_many(url: str, rows: int, saves: int, size: int) -> None:
+    """Saves by several processes at once, none of them so late that the expiry has to move."""
+    context = multiprocessing.get_context("spawn")
+    results = context.Queue()
+    each = saves // WORKERS
+    all_args = [(url, rows, number, each, size, results) for number in range(WORKERS)]
+    show, done, left = progress("saves"), 0, WORKERS
+    with bench.running_processes(_worker, all_args):
+        while left:
+            number = results.get(timeout=300)
+            left -= number is None
+            done += number or 0
+            show(min(done, saves - 1), saves)
+    show(saves, saves)
+
+
+def measure(postgres: Postgres, rows: int, size: int, saves: int, operations: int) -> Result:
+    url = postgres.create_database("growth")
+    sql_store(url).engine.dispose()
+    prepare(url, rows, size)
+    taken = latencies(url, rows, operations)
+    before, started = sizes(url), updates(url)
+    save_many(url, rows, saves, size)
+    ended, after = updates(url), sizes(url)
+    hot = (ended[1] - started[1]) / (ended[0] - started[0])
+    with postgres.connect() as connection:
+        connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}"')
+    p99 = statistics.quantiles(taken, n=100)[98]
+    return Result(rows, size, statistics.median(taken), p99, hot, saves, before, after)
+
+
+def as_table(results: Sequence[Result], first: str) -> str:
+    header = [first, "median µs", "of the first", "p99 µs", "HOT", "table MB", "after", "growth"]
+    lines: list[list[object]] = []
+    for r in results:
+        line: list[object] = [f"{r.rows if first == 'rows' else r.payload:,}", f"{r.median:.0f}"]
+        line += [f"{r.median / results[0].median:.2f}", f"{r.p99:.0f}", f"{r.hot:.1%}"]
+        for before, after in zip(r.before, r.after, strict=True):
+            line += [f"{before / MB:.1f}", f"{after / MB:.1f}", f"{after / before - 1:+.1%}"]
+        lines.append(line)
+    return table([*header, "indexes MB", "after", "growth"], lines)
+
+
+def page(plan: Plan, many: str, big: str, notes: str, where: str) -> str:
+    return f"""# Growth
+
+Written by `python -m benchmarks.growth` (`make growth`). One load by key and one save by id and
+version of the store, on random rows, one client: the median of {plan.operations:,}. Then
+{plan.saves:,} saves by {WORKERS} processes, each with another payload, and the sizes before and
+after. None of these saves moves the expiry: sessions do that once in `reissue_time` at most, and
+it is indexed, so that such a save is never HOT (it changes no other page than a HOT one and the
+indexes').
+
+![Median and p99 of a load and a save](GROWTH.svg)
+
+## Rows
+Payloads of about {SMALL} bytes.
+
+{many}
+## Payload
+{plan.payload_rows:,} rows, and {plan.payload_saves:,} saves; the size is the JSON text's, in bytes.
+The table's size includes what PostgreSQL compresses and moves out of line (TOAST), where an old
+version stays until the next vacuum.
+
+{big}
+{notes}PostgreSQL has `fsync` off, 1 GB of shared buffers and its own autovacuum settings.
+
+{where}"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="10^4 and 10^5 rows, and no file")
+    parser.add_argument("--output", type=Path, help="default: benchmarks/GROWTH.md; none if quick")
+    args = parser.parse_args()
+    plan = QUICK if args.quick else FULL
+    target = args.output or (None if args.quick else HERE / "GROWTH.md")
+    free = shutil.disk_usage("/tmp").free  # noqa: S108  # where start_postgres has its data
+    sizes_left = [rows for rows in plan.rows if rows * BYTES_PER_ROW < free * 0.8]
+    notes = "" if len(sizes_left) == len(plan.rows) else "More rows have no room on this disk.\n"
+    try:
+        with tempfile.TemporaryDirectory() as path, bench.tuned_postgres(Path(path)) as postgres:
+            many = [
+                measure(postgres, rows, SMALL, plan.saves, plan.operations) for rows in sizes_left
+            ]
+            big = [
+                measure(postgres, plan.payload_rows, size, plan.payload_saves, plan.operations)
+                for size in plan.payloads
+            ]
+            where = machine(postgres, ["SQLAlchemy", "psycopg"])
+    except Missing as missing:
+        say(f"{missing}\n")
+        return 1
+    except KeyboardInterrupt:
+        say("\nended\n")
+        return 130
+    tables = as_table(many, "rows"), as_table(big, "payload")
+    if target:
+        target.write_text(page(plan, *tables, notes, where))
+        bars = [Bar(f"{r.rows:,} rows", r.median, r.p99) for r in many]
+        bars += [Bar(f"{r.payload // 1000} kB", r.median, r.p99) for r in big]
+        title = "One load and one save, microseconds: median, and p99 as a line above it"
+        target.with_suffix(".svg").write_text(chart(title, bars))
+    sys.stdout.write("\n".join(tables))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""Does the server's memory grow? `python -m benchmarks.memory`.
+
+`pserve production.ini` on PostgreSQL serves 100,000 page visits to 10,000 visitors, and its memory
+is read after every 10,000. The table goes to benchmarks/MEMORY.md.
+"""
+
+import argparse
+import http.client
+import random
+import re
+import secrets
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.races_peers.machine import machine, progress, say, table
+from tests.servers import Missing, free_port
+from tests.servers.postgres import start_postgres
+from tests.servers.pserve import Pserve, start_pserve
+from tests.stores import sql_store
+
+HERE = Path(__file__).parent
+PRODUCTION = HERE.parent / "production.ini"
+PAGES = ("/", "/about", "/contact")
+CLIENTS = 8
+ROUNDS = 10
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Sample:
+    requests: int
+    resident: int
+    own: int
+    """Resident memory that no other process shares."""
+    threads: int
+
+
+def sample(server: Pserve, requests: int) -> Sample:
+    """What Linux says of it."""
+    process = Path("/proc", str(server.pid))
+    text = (process / "smaps_rollup").read_text() + (process / "status").read_text()
+    found = {name: int(number) for name, number in re.findall(r"^(\w+):\s+(\d+)", text, re.M)}
+    own = found["Private_Clean"] + found["Private_Dirty"]
+    return Sample(requests, found["Rss"] * 1024, own * 1024, found["Threads"])
+
+
+class Clients:
+    """Threads with a connection each, and the cookies of all visitors."""
+
+    def __init__(self, port: int, visitors: int) -> None:
+        self._port = port
+        self._cookies = [""] * visitors
+        self._own = threading.local()
+        self._threads = ThreadPoolExecutor(CLIENTS)
+
+    def round(self, seed: int) -> None:
+        """As many requests as there are visitors, each by any of them for any page."""
+        size = len(self._cookies) // CLIENTS
+        # Each thread has visitors of its own: two requests of one never meet.
+        work = [range(start, start + size) for start in range(0, size * CLIENTS, size)]
+        for future in [self._threads.submit(self._visit, part, seed) for part in work]:
+            future.result()
+
+    def _visit(self, visitors: Sequence[int], seed: int) -> None:
+        numbers = random.Random(seed + visitors[0])  # noqa: S311  # no secret
+        for _ in visitors:
+            visitor, path = numbers.choice(visitors), numbers.choice(PAGES)
+            headers = {"Cookie": self._cookies[visitor]} if self._cookies[visitor] else {}
+            connection = self._connection()
+            connection.request("GET", path, headers=headers)
+            response = connection.getresponse()
+            body = response.read()
+            if response.status != 200 or b"<ol>" not in body:
+                raise RuntimeError(f"GET {path}: {response.status}")
+            if cookie := response.headers["Set-Cookie"]:
+                self._cookies[visitor] = cookie.partition(";")[0]
+
+    def _connection(self) -> http.client.HTTPConnection:
+        if not hasattr(self._own, "connection"):
+            self._own.connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        found: http.client.HTTPConnection = self._own.connection
+        return found
+
+
+def run(visitors: int, directory: Path, url: str) -> list[Sample]:
+    """Ten rounds of as many requests as visitors; a sample before the first, and after each."""
+    port = free_port()
+    env = {"DATABASE_URL": url, "SESSION_SECRET": secrets.token_urlsafe(32)}
+    args = ["--server-name=worker", f"http_port={port}"]
+    with start_pserve(PRODUCTION, env=env, args=args, directory=directory) as server:
+        clients = Clients(port, visitors)
+        samples = [sample(server, 0)]
+        for number in range(ROUNDS):
+            show = progress(f"round {number + 1} of {ROUNDS}, requests")
+            clients.round(number * visitors)
+            show(visitors, visitors)
+            samples.append(sample(server, (number + 1) * visitors))
+            say(f"resident: {samples[-1].resident / MIB:.1f} MiB\n")
+        return samples
+
+
+def growth(samples: Sequence[Sample]) -> float:
+    """MiB between the first round and the highest of the later ones."""
+    return (max(s.resident for s in samples[2:]) - samples[1].resident) / MIB
+
+
+def as_table(samples: Sequence[Sample]) -> str:
+    header = ["requests", "resident, MiB", "of these its own, MiB", "threads"]
+    return table(
+        header,
+        [
+            [f"{s.requests:,}", f"{s.resident / MIB:.1f}", f"{s.own / MIB:.1f}", s.threads]
+            for s in samples
+        ],
+    )
+
+
+def page(visitors: int, samples: Sequence[Sample], where: str) -> str:
+    first = f"{visitors:,}"
+    return f"""# Memory
+
+Written by `python -m benchmarks.memory` (`make memory`). `pserve production.ini`, one process, on
+PostgreSQL: {visitors * ROUNDS:,} page visits of {visitors:,} visitors, {CLIENTS} at a time, each by
+a random visitor to a random page, so that sessions begin and go on throughout. Resident is what
+Linux counts for the process, shared libraries included.
+
+{as_table(samples)}
+After the first {first} requests the process grew by {growth(samples):.1f} MiB at most
+({growth(samples) * MIB / samples[1].resident:.1%}).
+
+{where}"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of it, and no file")
+    parser.add_argument("--output", type=Path, help="default: benchmarks/MEMORY.md; none if quick")
+    args = parser.parse_args()
+    visitors = 1000 if args.quick else 10_000
+    try:
+        with tempfile.TemporaryDirectory() as path, start_postgres(Path(path)) as postgres:
+            url = postgres.create_database("memory")
+            sql_store(url).engine.dispose()
+            samples = run(visitors, Path(path), url)
+            where = machine(postgres, ["pyramid", "waitress", "SQLAlchemy", "psycopg"])
+    except Missing as missing:
+        say(f"{missing}\n")
+        return 1
+    except KeyboardInterrupt:
+        say("\nended\n")
+        return 130
+    target = args.output or (None if args.quick else HERE / "MEMORY.md")
+    if target:
+        target.write_text(page(visitors, samples, where))
+    sys.stdout.write(as_table(samples))
+    sys.stdout.write(f"after the first round it grew by {growth(samples):.1f} MiB at most\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
