@@ -16,10 +16,10 @@ from .history import has_sessions
 from .routes import links
 from .sessions import check
 from .sessions.store import StoreError
+from .sessions.tween import RETRY_AFTER
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER = 10  # seconds
 FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
 
 

@@ -16,6 +16,7 @@ from pyramid.session import BaseCookieSessionFactory
 from zope.interface import directlyProvides
 
 from .facts import SessionFacts
+from .headers import send_cookie
 from .payload import PayloadError, dumps
 from .settings import cookie_settings
 from .signing import RotatingSigner
@@ -129,17 +130,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
                 self._check()
                 return bool(super()._set_cookie(response))
             if self._over:
-                # with every attribute that it was set with: else browsers keep a __Host- cookie
-                response.set_cookie(
-                    options.cookie_name,
-                    "",
-                    max_age=0,
-                    path=options.path,
-                    domain=options.domain,
-                    secure=options.secure is True,
-                    httponly=options.httponly,
-                    samesite=options.samesite,
-                )
+                send_cookie(response, options, "", 0, options.secure is True)
             return self._over
 
     directlyProvides(CookieSession, ISessionFactory)

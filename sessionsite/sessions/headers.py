@@ -1,6 +1,27 @@
-"""What a response that depended on a session says to caches."""
+"""What a response says of a session: to the browser by its cookie, and to caches."""
 
 from pyramid.response import Response
+
+from .settings import CookieSettings
+
+
+def send_cookie(
+    response: Response, settings: CookieSettings, value: str, max_age: int | None, secure: bool
+) -> None:
+    """Set the session cookie; to take it away, send an empty one of `max_age` 0.
+
+    Always with every attribute: without them browsers keep a __Host- cookie that is to go.
+    """
+    response.set_cookie(
+        settings.cookie_name,
+        value,
+        max_age=max_age,
+        path=settings.path,
+        domain=settings.domain,
+        secure=secure,
+        httponly=settings.httponly,
+        samesite=settings.samesite,
+    )
 
 
 def prevent_caching(response: Response) -> None:

@@ -17,7 +17,7 @@ from pyramid.response import Response
 from zope.interface import implementer
 
 from .facts import SessionFacts
-from .headers import prevent_caching
+from .headers import send_cookie
 from .session import ServerSession
 from .settings import ServerSettings, server_settings
 from .signing import RotatingSigner
@@ -201,33 +201,15 @@ class ServerSessionFactory:
                 "and does it send X-Forwarded-Proto?"
             )
         value = self._signer.dumps(secret).decode("ascii")
-        self._set_cookie(response, value, self.settings.max_age, secure)
+        send_cookie(response, self.settings, value, self.settings.max_age, secure)
 
     def delete_cookie(self, request: Request, response: Response) -> None:
-        # with every attribute that it was set with: else browsers keep a __Host- cookie
-        self._set_cookie(response, "", 0, self._secure(request))
-
-    def _set_cookie(
-        self, response: Response, value: str, max_age: int | None, secure: bool
-    ) -> None:
-        settings = self.settings
-        response.set_cookie(
-            settings.cookie_name,
-            value,
-            max_age=max_age,
-            path=settings.path,
-            domain=settings.domain,
-            secure=secure,
-            httponly=settings.httponly,
-            samesite=settings.samesite,
-        )
+        send_cookie(response, self.settings, "", 0, self._secure(request))
 
     def _secure(self, request: Request) -> bool:
         if self.settings.secure == "auto":
             return bool(request.scheme == "https")
         return self.settings.secure
-
-    prevent_caching = staticmethod(prevent_caching)
 
     def check(self) -> None:
         """Raise `StoreError` unless the store can be read."""

@@ -17,6 +17,7 @@ from pyramid.response import Response
 from zope.interface import implementer
 
 from .data import SessionData
+from .headers import prevent_caching
 from .payload import PayloadError, dumps, loads, merged
 from .store import MalformedRecordError, Record, SessionEndedError, StoreError
 
@@ -290,7 +291,7 @@ class ServerSession(SessionData):
 
     def _respond(self, request: Request, response: Response) -> None:
         self.save_for_response()
-        self._factory.prevent_caching(response)
+        prevent_caching(response)
         if self._spent or self._detached:
             return  # the browser may hold a newer cookie by now, or the session still lives
         if self._cookie_secret:

@@ -40,12 +40,8 @@ class SQLAlchemyStore:
         self._statements = compile_statements(table, engine.dialect)
         self._outage = Outage()
         types = UTCDateTime().dialect_impl(engine.dialect)
-        self._time_in: Callable[[Any], Any] = types.bind_processor(engine.dialect) or (
-            lambda value: value
-        )
-        self._time_out: Callable[[Any], Any] = types.result_processor(engine.dialect, None) or (
-            lambda value: value
-        )
+        self._time_in: _Convert = types.bind_processor(engine.dialect) or _unchanged
+        self._time_out: _Convert = types.result_processor(engine.dialect, None) or _unchanged
         self._begin = "BEGIN IMMEDIATE" if engine.dialect.name == "sqlite" else "BEGIN"
 
     def create(self, record: Record) -> None:

@@ -13,7 +13,9 @@ MAY_IMPORT = {
     "__init__": {"settings"},
     "settings": {"sessions.configuration"},
     "routes": set(),
-    "views": {"details", "history", "routes", "sessions", "sessions.store"},
+    "views": {
+        "details", "history", "routes", "sessions", "sessions.store", "sessions.tween",
+    },
     "details": {"sessions.facts", "words"},
     "words": set(),
     "static_files": set(),
@@ -31,11 +33,12 @@ MAY_IMPORT = {
     "sessions.settings": {"sessions.configuration"},
     "sessions.facts": {"sessions.settings"},
     "sessions.cookie": {
-        "sessions.facts", "sessions.payload", "sessions.settings", "sessions.signing",
+        "sessions.facts", "sessions.headers", "sessions.payload", "sessions.settings",
+        "sessions.signing",
     },
     "sessions.signing": set(),
     "sessions.payload": {"sessions.merge"},
-    "sessions.headers": set(),
+    "sessions.headers": {"sessions.settings"},
     "sessions.merge": set(),
     "sessions.data": set(),
     "sessions.store": set(),
@@ -49,7 +52,7 @@ MAY_IMPORT = {
         "sessions.store", "sessions.table",
     },
     "sessions.session": {
-        "sessions.data", "sessions.payload", "sessions.store",
+        "sessions.data", "sessions.headers", "sessions.payload", "sessions.store",
     },
     "sessions.server": {
         "sessions.facts", "sessions.headers", "sessions.session", "sessions.settings",
