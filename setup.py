@@ -13,7 +13,7 @@ REQUIRES = [
     # Pyramid imports pkg_resources, which 82 no longer has, and which warns at import from 80.9 on
     "setuptools >= 70, < 80.9",
     "SQLAlchemy >= 2.1.0, < 2.2",
-    "waitress >= 3.0",
+    "waitress >= 3.0, < 4",
 ]
 EXTRAS = {
     "dev": ["pyramid_debugtoolbar"],

@@ -86,6 +86,7 @@ def _waitress(app: str) -> Callable[[int], list[str]]:
         "waitress",
         f"--listen=127.0.0.1:{port}",
         "--threads=4",
+        "--send-bytes=18000",
         "--trusted-proxy=127.0.0.1",
         "--trusted-proxy-count=1",
         "--trusted-proxy-headers=x-forwarded-for x-forwarded-host x-forwarded-proto "

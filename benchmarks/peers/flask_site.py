@@ -1,5 +1,6 @@
 """The site with Flask-Session on SQLAlchemy, for `python -m waitress flask_site:app`."""
 
+import logging
 import os
 from collections.abc import Callable
 
@@ -8,6 +9,7 @@ from flask_session import Session
 from flask_sqlalchemy import SQLAlchemy
 from visit import PATHS, TIMEOUT, TITLES, visit
 
+logging.getLogger("waitress.queue").setLevel("ERROR")  # as production.ini does
 app = Flask(__name__, template_folder="jinja")
 app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 app.config.update(
