@@ -6,20 +6,19 @@ another matter, and neither ever sees the other's.
 
 import os
 import re
-import sqlite3
-from collections.abc import Callable, Generator, Mapping
-from time import monotonic, sleep
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import make_conninfo
-from psycopg.types.string import TextLoader
 from sqlalchemy.engine import URL, make_url
 
 from .configuration import BOOLEANS, ConfigurationError
+from .postgresql import connector
 from .settings import SQLSettings
+from .sqlite import preparer
 
 _PREFIX = "session.sqlalchemy."
 _BOOLEAN_OPTIONS = ("pool_pre_ping", "pool_use_lifo", "hide_parameters")
@@ -29,39 +28,6 @@ _SET_BY_THE_STORE = frozenset(
 _HOST_LIST = re.compile(
     r"(?P<scheme>[\w+]+://)(?P<user>[^/?#]*@)?(?P<hosts>[^/?#@]*)(?P<rest>.*)", re.DOTALL
 )
-
-
-class NoAnswerError(psycopg.OperationalError):
-    """The server has not answered a statement in time; it may or may not have run it."""
-
-
-def _bounded_connection(seconds: float) -> type[psycopg.Connection[Any]]:
-    """Return a psycopg connection that gives up on a server that no longer answers.
-
-    `statement_timeout` is the server's to keep, and a server that is stopped, cut off or
-    swapped out keeps nothing: only the client's own clock ends the wait.
-    """
-
-    class BoundedConnection(psycopg.Connection[Any]):
-        def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-            return super().wait(_bounded(gen, seconds), *args, **kwargs)
-
-    return BoundedConnection
-
-
-def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
-    """Pass everything through to `gen`, until it has waited for more than `seconds`."""
-    deadline = monotonic() + seconds
-    try:
-        event = next(gen)
-        while True:
-            ready = yield event
-            # psycopg looks in with 0 ("nothing is ready") every tenth of a second
-            if not ready and monotonic() > deadline:
-                raise NoAnswerError(f"no answer within {seconds:g} seconds")
-            event = gen.send(ready)
-    except StopIteration as done:
-        return done.value
 
 
 def database_url(text: str) -> URL:
@@ -118,6 +84,8 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             "is to know as a parameter of the URL"
         )
     options.setdefault("pool_timeout", settings.timeout)
+    # nothing to roll back: the store ends its transactions, or throws the connection away
+    options.setdefault("pool_reset_on_return", None)
     try:
         engine = sa.engine_from_config(
             # AUTOCOMMIT: most of the work is one statement, which needs no BEGIN and no COMMIT
@@ -137,39 +105,32 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             "SQLAlchemy's engine_from_config takes"
         ) from None
     if url.drivername == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite(settings.timeout))
+        sa.event.listen(engine, "connect", preparer(settings.timeout))
     else:
-        bounded = _bounded_connection(settings.timeout)
-        sa.event.listen(
-            engine, "do_connect", lambda _d, _r, args, kwargs: bounded.connect(*args, **kwargs)
-        )
-        sa.event.listen(engine, "connect", _prepare_postgresql)
+        sa.event.listen(engine, "do_connect", connector(settings.timeout))
     return engine
 
 
 def _dialect_options(url: URL, timeout: int) -> Mapping[str, Any]:
     if url.drivername == "sqlite":
-        # "named" gives SQLite's statements the shape that psycopg's have: one dict of parameters
+        # the names that the statements give to their parameters
         return {"connect_args": {"timeout": timeout}, "paramstyle": "named"}
     connect_args: dict[str, Any] = {}
+    # psycopg's own parameter, which is no text
     if (threshold := url.query.get("prepare_threshold")) is not None:
-        connect_args["prepare_threshold"] = _prepare_threshold(str(threshold))
+        if str(threshold).lower() != "none":
+            raise ConfigurationError(
+                f"{_PREFIX}url: prepare_threshold = {threshold!r}: give none, which prepares no "
+                "statements, or remove it"
+            )
+        connect_args["prepare_threshold"] = None
+    if "client_encoding" not in url.query:
+        connect_args["client_encoding"] = "UTF8"
     if "connect_timeout" not in url.query and "PGCONNECT_TIMEOUT" not in os.environ:
         connect_args["connect_timeout"] = timeout
     if "application_name" not in url.query:
         connect_args["fallback_application_name"] = "sessionsite"
     return {"connect_args": connect_args}
-
-
-def _prepare_threshold(text: str) -> int | None:
-    """Read psycopg's own parameter, which is no text: `none` behind a transaction pooler."""
-    if text.isdecimal():
-        return int(text)
-    if text.lower() == "none":
-        return None
-    raise ConfigurationError(
-        f"{_PREFIX}url: prepare_threshold = {text!r}: give a whole number, or none"
-    )
 
 
 def _check_parameters(url: URL) -> None:
@@ -181,25 +142,3 @@ def _check_parameters(url: URL) -> None:
             raise ConfigurationError(
                 f"{_PREFIX}url: {' '.join(str(exc).split())}: remove it"
             ) from None
-
-
-def _prepare_postgresql(connection: Any, _record: Any) -> None:
-    # the payload is opaque text here, its column is JSON for the people who look into the table
-    connection.adapters.register_loader("json", TextLoader)
-
-
-def _prepare_sqlite(timeout: float) -> Callable[[Any, Any], None]:
-    def prepare(connection: Any, _record: Any) -> None:
-        # WAL: readers and the one writer do not wait for each other. The file is switched once,
-        # and whoever comes at that moment is told "locked" without SQLite's usual wait.
-        deadline = monotonic() + timeout
-        while True:
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError:
-                if monotonic() > deadline:
-                    raise
-                sleep(0.01)
-
-    return prepare

@@ -1,21 +1,25 @@
 """The statements of the SQL store, described in SQLAlchemy and compiled once."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from .postgresql import PostgreSQLStatement
+from .sqlite import SQLiteStatement
 from .store import Record
-from .table import UTCDateTime
+from .table import ADVISORY_LOCK, UTCDateTime
 
 COLUMNS = tuple(Record.__dataclass_fields__)
-TIMES = tuple(name for name in COLUMNS if name.endswith("_at"))
 CHANGEABLE = tuple(name for name in COLUMNS if name not in ("id", "created_at"))
 
 
-def _compile(statement: Any, dialect: sa.Dialect) -> tuple[str, dict[str, Any]]:
-    """Return the SQL text and those of its parameters that never change."""
-    compiled = statement.compile(dialect=dialect)
-    return str(compiled), {k: v for k, v in compiled.params.items() if v is not None}
+class Statement(Protocol):
+    """What a database makes of one statement."""
+
+    def run(
+        self, connection: Any, values: Mapping[str, Any]
+    ) -> tuple[list[Sequence[Any]], int]: ...
 
 
 def _statements(table: sa.Table) -> dict[str, Any]:
@@ -34,7 +38,12 @@ def _statements(table: sa.Table) -> dict[str, Any]:
         # a CTE is evaluated once; a subquery may be again for each row, and pass its LIMIT
         .cte("expired")
     )
+    sweep_lock: sa.ColumnClause[int] = sa.literal_column(f"{ADVISORY_LOCK + 1}")
     return {
+        "begin": sa.text("BEGIN"),
+        "commit": sa.text("COMMIT"),
+        "rollback": sa.text("ROLLBACK"),
+        "sweep": sa.select(sa.func.pg_try_advisory_xact_lock(sweep_lock)),
         "create": sa.insert(table).values({c[n]: sa.bindparam(n) for n in COLUMNS}),
         "load": sa.select(*columns).where(c.key == key, alive),
         "load_old": sa.select(*columns).where(c.old_key == key, alive),
@@ -54,8 +63,10 @@ def _statements(table: sa.Table) -> dict[str, Any]:
     }
 
 
-def compile_statements(
-    table: sa.Table, dialect: sa.Dialect
-) -> dict[str, tuple[str, dict[str, Any]]]:
-    """Return each statement's SQL text, and those of its parameters that never change."""
-    return {name: _compile(statement, dialect) for name, statement in _statements(table).items()}
+def compile_statements(table: sa.Table, dialect: sa.Dialect) -> dict[str, Statement]:
+    """Return each statement, ready to run on a connection of the driver's."""
+    statements = _statements(table)
+    if dialect.name == "postgresql":
+        return {name: PostgreSQLStatement(name, each) for name, each in statements.items()}
+    begin = {"begin": sa.text("BEGIN IMMEDIATE")}
+    return {name: SQLiteStatement(each, dialect) for name, each in (statements | begin).items()}

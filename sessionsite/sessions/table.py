@@ -1,13 +1,14 @@
 """The table: one row a session. `sessionsite init-db` creates it, as `docs/deployment.md` shows."""
 
 import datetime as dt
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from .store import StoreError
+from .store import MalformedRecordError, StoreError
 
 # An arbitrary number that everybody who creates or sweeps this table agrees on.
 ADVISORY_LOCK = 0x5E551025
@@ -112,3 +113,15 @@ def _wait_for_others(connection: sa.Connection) -> None:
 def one_line(exc: BaseException) -> str:
     """A driver's error in one line, without the statement and its parameters."""
     return " ".join(str(exc).split()) or type(exc).__name__
+
+
+def decoded(row: Sequence[Any], decoders: Sequence[Callable[[Any], Any]]) -> list[Any]:
+    """Return the values of `row`, each by its decoder. Raises `MalformedRecordError`."""
+    try:
+        return [
+            None if value is None else decode(value)
+            for value, decode in zip(row, decoders, strict=True)
+        ]
+    except (ValueError, TypeError, AttributeError, OverflowError) as exc:
+        id_ = row[0].decode(errors="replace") if isinstance(row[0], bytes) else row[0]
+        raise MalformedRecordError(f"the row of session {id_}: {one_line(exc)}") from exc

@@ -43,13 +43,19 @@ MAY_IMPORT = {
     "sessions.data": set(),
     "sessions.store": set(),
     "sessions.memory": {"sessions.store"},
-    "sessions.engine": {"sessions.configuration", "sessions.settings"},
+    "sessions.engine": {
+        "sessions.configuration", "sessions.postgresql", "sessions.settings", "sessions.sqlite",
+    },
+    "sessions.postgresql": {"sessions.table"},
+    "sessions.sqlite": {"sessions.table"},
     "sessions.table": {"sessions.store"},
     "sessions.outage": {"sessions.store"},
-    "sessions.statements": {"sessions.store", "sessions.table"},
+    "sessions.statements": {
+        "sessions.postgresql", "sessions.sqlite", "sessions.store", "sessions.table",
+    },
     "sessions.sql": {
-        "sessions.engine", "sessions.outage", "sessions.settings", "sessions.statements",
-        "sessions.store", "sessions.table",
+        "sessions.engine", "sessions.outage", "sessions.postgresql", "sessions.settings",
+        "sessions.statements", "sessions.store", "sessions.table",
     },
     "sessions.session": {
         "sessions.data", "sessions.headers", "sessions.payload", "sessions.store",

@@ -63,14 +63,13 @@ def test_what_is_no_url_of_ours_is_refused_without_its_password(url: str) -> Non
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["0", "7", "none"])
-def test_psycopgs_own_parameter_is_typed(text: str) -> None:
-    made = engine(f"postgresql://127.0.0.1:{free_port()}/d?prepare_threshold={text}")
+def test_psycopgs_own_parameter_is_typed() -> None:
+    made = engine(f"postgresql://127.0.0.1:{free_port()}/d?prepare_threshold=none")
     with pytest.raises(psycopg.OperationalError):  # and not TypeError
         made.raw_connection()
 
 
-@pytest.mark.parametrize("query", ["nosuch=0", "prepare_threshold=often"])
+@pytest.mark.parametrize("query", ["nosuch=0", "prepare_threshold=5"])
 def test_a_parameter_that_nobody_knows_is_refused(query: str) -> None:
     with pytest.raises(ConfigurationError, match=query.partition("=")[0]):
         engine(f"postgresql://h/d?{query}")
