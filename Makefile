@@ -3,6 +3,9 @@
 # make lint         ruff, and mypy in strict mode
 # make screenshots  draw the README's picture anew
 # make bench        the site beside its peers; bench-quick in under three minutes
+# make bench-memory the server's memory over 100,000 visits
+# make bench-store  the store beside pgbench, and what each layer of it costs
+# make bench-growth the store on tables of up to ten million rows
 # make races        the races that sessions lose, here and in the peers
 # make constraints  write constraints.txt anew, with today's versions
 
@@ -11,7 +14,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: serve test lint screenshots bench bench-quick races constraints clean
+.PHONY: serve test lint screenshots bench bench-quick bench-memory bench-store bench-growth races
+.PHONY: constraints clean
 
 serve: $(VENV)/.serve
 	$(BIN)/pserve development.ini --reload
@@ -31,8 +35,8 @@ screenshots: $(VENV)/.test
 bench bench-quick: $(VENV)/.test
 	$(BIN)/python -m benchmarks.run $(if $(filter bench-quick,$@),--quick) $(ARGS)
 
-races: $(VENV)/.test
-	$(BIN)/python -m benchmarks.races $(ARGS)
+bench-memory bench-store bench-growth races: $(VENV)/.test
+	$(BIN)/python -m benchmarks.$(@:bench-%=%) $(ARGS)
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

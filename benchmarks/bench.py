@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from benchmarks import check, install, machine
-from benchmarks.contestants import CONTESTANTS, Contestant, Site, pinned
+from benchmarks.contestants import CONTESTANTS, Contestant, Site, on_core
 from benchmarks.figures import Figures, Results, Round
 from benchmarks.measure import (
     Load,
@@ -87,8 +87,7 @@ class Bench:
     def run(self) -> Results:
         self.say("wrk and PostgreSQL")
         self.wrk = install.program("wrk", "wrk")
-        durable, cpu = self.options.durable, self._cpu(1)
-        self.stores = Stores(self.directory, self.stack, durable=durable, cpu=cpu)
+        self.stores = Stores(self.directory, self.stack, durable=self.options.durable)
         for contestant in CONTESTANTS:
             if not self.options.only or contestant.key in self.options.only:
                 self.attempt(contestant, self.enter, contestant)
@@ -128,9 +127,10 @@ class Bench:
         url = self.stores.url(contestant)
         if contestant.prepare is not None:
             contestant.prepare(interpreter, contestant.environment(url))
+        pinned = contestant.pinned and self.options.pin
         sites = []
-        for _ in range(self.options.processes):
-            prefix = pinned(self._cpu(0))
+        for number in range(self.options.processes):
+            prefix = on_core(number) if pinned else []
             sites.append(contestant.start(interpreter, url, self.directory, prefix))
             self.stack.callback(sites[-1].stop)
         ports = [site.port for site in sites]
@@ -140,7 +140,7 @@ class Bench:
         except check.NotWorking as error:
             last = [line for site in sites for line in site.output().splitlines()[-1:]]
             raise check.NotWorking(" / ".join([str(error), *last])) from error
-        figures = Figures(contestant.name, contestant.store, pages.sizes())
+        figures = Figures(contestant.name, contestant.store, pinned, pages.sizes())
         self.entries.append(Entry(contestant, sites, figures, pages))
         self.results.contestants[contestant.key] = figures
 
@@ -214,7 +214,7 @@ class Bench:
         return f"{slices * (self.options.seconds + BETWEEN):4.0f} s left"
 
     def load(self, entry: Entry, seconds: float) -> Load:
-        return load(self.wrk, entry.ports, entry.cookie_files, seconds, pinned(self._cpu(1)))
+        return load(self.wrk, entry.ports, entry.cookie_files, seconds)
 
     def finish(self, entry: Entry) -> None:
         """Note its memory, and check that all went well under load."""
@@ -231,6 +231,3 @@ class Bench:
                 f"Other processes used the machine meanwhile: {median(shares):.0%} of it in the "
                 f"median round, {max(shares):.0%} in the worst. Better figures need a quiet one."
             )
-
-    def _cpu(self, number: int) -> int | None:
-        return number if self.options.pin else None

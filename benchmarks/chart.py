@@ -1,4 +1,4 @@
-"""The chart of a report: horizontal bars, as SVG by hand, readable on white and on black."""
+"""Charts: horizontal bars, as SVG by hand, readable on white and on black."""
 
 from collections.abc import Sequence
 from html import escape
@@ -54,7 +54,10 @@ class Drawing:
         scale: float,
         limit: float | None = None,
     ) -> None:
-        """A bar of `pieces`, each a class and a value; `scale` is the value of the whole width."""
+        """A bar of `pieces`, each a class and a value; `scale` is the value of the whole width.
+
+        At the value `limit` stands a broken line.
+        """
         room = (WIDTH - LEFT - RIGHT) / scale
         own = " ours" if "ours" in label else ""
         self._text(LEFT - 10, self._y + BAR - 5, label, f"label{own}")
@@ -87,6 +90,7 @@ class Drawing:
 
 
 def draw(results: Results) -> str:
+    """The chart of benchmarks/run.py's report."""
     drawing = Drawing()
     for cost in session_costs(results):
         if cost.wanted is not None:

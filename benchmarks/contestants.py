@@ -1,8 +1,6 @@
 """Who takes part: how each is installed, given its store, and started in production mode."""
 
 import os
-import shutil
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +43,8 @@ class Contestant:
     cwd: Path = install.PEERS
     prepare: Callable[[Path, Mapping[str, str]], None] | None = None
     """Makes its table, in the environment that it will run in."""
+    pinned: bool = True
+    """Each process keeps to a core of its own: threads that share a GIL need less CPU on one."""
 
     def environment(self, store_url: str) -> dict[str, str]:
         """What the process is told of its store, in the names that each kind of peer reads."""
@@ -127,6 +127,7 @@ CONTESTANTS = (
         lambda port: ["app.js", str(port)],
         install.EXPRESS,
         _express_table,
+        pinned=False,
     ),
     Contestant(
         "ours",
@@ -146,6 +147,7 @@ CONTESTANTS = (
         install.node_versions,
         lambda port: ["app.js", str(port), "no-session"],
         install.EXPRESS,
+        pinned=False,
     ),
     Contestant(
         "ours-none",
@@ -183,8 +185,7 @@ CONTESTANTS = (
 )
 
 
-def pinned(cpu: int | None) -> list[str]:
-    """The command that keeps the one after it on `cpu`; none for None."""
-    if cpu is None or sys.platform != "linux":
-        return []
-    return [shutil.which("taskset") or "taskset", "-c", str(cpu)]
+def on_core(number: int) -> list[str]:
+    """The command that keeps the one after it, process `number`, on a core."""
+    cores = sorted(os.sched_getaffinity(0))  # a container need not have them all
+    return [install.program("taskset", "util-linux"), "-c", str(cores[number % len(cores)])]

@@ -43,6 +43,8 @@ class Figures:
 
     name: str
     store: str | None
+    pinned: bool = False
+    """Whether each of its processes had to keep to one core."""
     sizes: dict[str, int] = field(default_factory=dict)
     """Bytes of each page's body."""
     statements: float = 0

@@ -11,7 +11,6 @@ import random
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,14 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from benchmarks import cli, machine
 from benchmarks import store as bench
-from benchmarks.races_peers.chart import Bar, chart
-from benchmarks.races_peers.machine import machine, progress, say, table
-from tests.servers import Missing
+from benchmarks.chart import Drawing
+from benchmarks.cli import Report, progress, table
 from tests.servers.postgres import Postgres
 from tests.stores import sql_store
 
-HERE = Path(__file__).parent
 SMALL = 200  # bytes of payload in the tables of many rows
 BYTES_PER_ROW = 900  # on the disk, with indexes, while they are built; rounded up
 WORKERS = 4
@@ -194,8 +192,8 @@ def as_table(results: Sequence[Result], first: str) -> str:
 def page(plan: Plan, many: str, big: str, notes: str, where: str) -> str:
     return f"""# Growth
 
-Written by `python -m benchmarks.growth` (`make growth`). One load by key and one save by id and
-version of the store, on random rows, one client: the median of {plan.operations:,}. Then
+Written by `python -m benchmarks.growth` (`make bench-growth`). One load by key and one save by
+id and version of the store, on random rows, one client: the median of {plan.operations:,}. Then
 {plan.saves:,} saves by {WORKERS} processes, each with another payload, and the sizes before and
 after. None of these saves moves the expiry: sessions do that once in `reissue_time` at most, and
 it is indexed, so that such a save is never HOT (it changes no other page than a HOT one and the
@@ -218,42 +216,35 @@ version stays until the next vacuum.
 {where}"""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="10^4 and 10^5 rows, and no file")
-    parser.add_argument("--output", type=Path, help="default: benchmarks/GROWTH.md; none if quick")
-    args = parser.parse_args()
+def chart(many: Sequence[Result], big: Sequence[Result]) -> str:
+    title = "One load and one save, in microseconds: the median, and p99 (the broken line)"
+    drawing = Drawing()
+    drawing.heading(title)
+    labelled = [(f"{r.rows:,} rows", r) for r in many]
+    labelled += [(f"{r.payload // 1000} kB", r) for r in big]
+    scale = max(r.p99 for _, r in labelled)
+    for label, r in labelled:
+        text = f"{r.median:,.0f} / {r.p99:,.0f}"
+        drawing.bar(label, [("server", r.median)], text, scale, r.p99)
+    return drawing.svg(title)
+
+
+def measured(args: argparse.Namespace, directory: Path) -> Report:
     plan = QUICK if args.quick else FULL
-    target = args.output or (None if args.quick else HERE / "GROWTH.md")
     free = shutil.disk_usage("/tmp").free  # noqa: S108  # where start_postgres has its data
     sizes_left = [rows for rows in plan.rows if rows * BYTES_PER_ROW < free * 0.8]
     notes = "" if len(sizes_left) == len(plan.rows) else "More rows have no room on this disk.\n"
-    try:
-        with tempfile.TemporaryDirectory() as path, bench.tuned_postgres(Path(path)) as postgres:
-            many = [
-                measure(postgres, rows, SMALL, plan.saves, plan.operations) for rows in sizes_left
-            ]
-            big = [
-                measure(postgres, plan.payload_rows, size, plan.payload_saves, plan.operations)
-                for size in plan.payloads
-            ]
-            where = machine(postgres, ["SQLAlchemy", "psycopg"])
-    except Missing as missing:
-        say(f"{missing}\n")
-        return 1
-    except KeyboardInterrupt:
-        say("\nended\n")
-        return 130
+    with bench.tuned_postgres(directory) as postgres:
+        many = [measure(postgres, rows, SMALL, plan.saves, plan.operations) for rows in sizes_left]
+        big = [
+            measure(postgres, plan.payload_rows, size, plan.payload_saves, plan.operations)
+            for size in plan.payloads
+        ]
+        where = machine.in_short(postgres, ["SQLAlchemy", "psycopg"])
     tables = as_table(many, "rows"), as_table(big, "payload")
-    if target:
-        target.write_text(page(plan, *tables, notes, where))
-        bars = [Bar(f"{r.rows:,} rows", r.median, r.p99) for r in many]
-        bars += [Bar(f"{r.payload // 1000} kB", r.median, r.p99) for r in big]
-        title = "One load and one save, microseconds: median, and p99 as a line above it"
-        target.with_suffix(".svg").write_text(chart(title, bars))
-    sys.stdout.write("\n".join(tables))
-    return 0
+    return Report(page(plan, *tables, notes, where), "\n".join(tables), chart(many, big))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options = cli.options("growth", __doc__, quick="10^4 and 10^5 rows, and no file")
+    sys.exit(cli.run(options, measured))

@@ -4,7 +4,12 @@ import os
 import platform
 import re
 import subprocess
+from collections.abc import Sequence
+from datetime import date
+from importlib.metadata import version
 from pathlib import Path
+
+from tests.servers.postgres import Postgres
 
 
 def facts() -> dict[str, str]:
@@ -21,6 +26,24 @@ def facts() -> dict[str, str]:
         "kernel": platform.release(),
         "load before": f"{os.getloadavg()[0]:.1f}",
     }
+
+
+def in_short(postgres: Postgres, packages: Sequence[str]) -> str:
+    """The date, the machine and the versions, as two lines of Markdown."""
+    found = facts()
+    named = ", ".join(f"{name} {version(name)}" for name in packages)
+    return (
+        f"{date.today().isoformat()}, {found['cores']} cores ({found['processor']}), "
+        f"{found['memory']} of memory, {platform.system()} {found['kernel']}.\n"
+        f"Python {platform.python_version()}, "
+        f"PostgreSQL {postgres_version(postgres).split()[0]}, {named}.\n"
+    )
+
+
+def postgres_version(postgres: Postgres) -> str:
+    with postgres.connect() as connection:
+        row = connection.execute("SHOW server_version").fetchone()
+    return str(row[0]) if row else "?"
 
 
 def commit(root: Path) -> str:

@@ -49,16 +49,14 @@ class Load:
         return 0.0
 
 
-def load(
-    wrk: str, ports: Sequence[int], cookie_files: Sequence[Path], seconds: float, prefix: list[str]
-) -> Load:
+def load(wrk: str, ports: Sequence[int], cookie_files: Sequence[Path], seconds: float) -> Load:
     """Load all `ports` at once, one connection for each line of its file of cookies."""
     running = []
     before = os.times()
     try:
         for port, cookies in zip(ports, cookie_files, strict=True):
             connections = len(cookies.read_text().splitlines())
-            command = [*prefix, wrk, f"-t{connections}", f"-c{connections}", f"-d{seconds:g}s"]
+            command = [wrk, f"-t{connections}", f"-c{connections}", f"-d{seconds:g}s"]
             command += ["--timeout", "10s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}"]
             command += ["--", str(cookies)]
             running.append(subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True))  # noqa: S603

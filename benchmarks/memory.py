@@ -10,21 +10,20 @@ import random
 import re
 import secrets
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.races_peers.machine import machine, progress, say, table
-from tests.servers import Missing, free_port
+from benchmarks import cli, machine
+from benchmarks.cli import Report, progress, say, table
+from tests.servers import free_port
 from tests.servers.postgres import start_postgres
 from tests.servers.pserve import Pserve, start_pserve
 from tests.stores import sql_store
 
-HERE = Path(__file__).parent
-PRODUCTION = HERE.parent / "production.ini"
+PRODUCTION = Path(__file__).parents[1] / "production.ini"
 PAGES = ("/", "/about", "/contact")
 CLIENTS = 8
 ROUNDS = 10
@@ -124,10 +123,10 @@ def page(visitors: int, samples: Sequence[Sample], where: str) -> str:
     first = f"{visitors:,}"
     return f"""# Memory
 
-Written by `python -m benchmarks.memory` (`make memory`). `pserve production.ini`, one process, on
-PostgreSQL: {visitors * ROUNDS:,} page visits of {visitors:,} visitors, {CLIENTS} at a time, each by
-a random visitor to a random page, so that sessions begin and go on throughout. Resident is what
-Linux counts for the process, shared libraries included.
+Written by `python -m benchmarks.memory` (`make bench-memory`). `pserve production.ini`, one
+process, on PostgreSQL: {visitors * ROUNDS:,} page visits of {visitors:,} visitors, {CLIENTS} at a
+time, each by a random visitor to a random page, so that sessions begin and go on throughout.
+Resident is what Linux counts for the process, shared libraries included.
 
 {as_table(samples)}
 After the first {first} requests the process grew by {growth(samples):.1f} MiB at most
@@ -136,31 +135,17 @@ After the first {first} requests the process grew by {growth(samples):.1f} MiB a
 {where}"""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a tenth of it, and no file")
-    parser.add_argument("--output", type=Path, help="default: benchmarks/MEMORY.md; none if quick")
-    args = parser.parse_args()
+def measured(args: argparse.Namespace, directory: Path) -> Report:
     visitors = 1000 if args.quick else 10_000
-    try:
-        with tempfile.TemporaryDirectory() as path, start_postgres(Path(path)) as postgres:
-            url = postgres.create_database("memory")
-            sql_store(url).engine.dispose()
-            samples = run(visitors, Path(path), url)
-            where = machine(postgres, ["pyramid", "waitress", "SQLAlchemy", "psycopg"])
-    except Missing as missing:
-        say(f"{missing}\n")
-        return 1
-    except KeyboardInterrupt:
-        say("\nended\n")
-        return 130
-    target = args.output or (None if args.quick else HERE / "MEMORY.md")
-    if target:
-        target.write_text(page(visitors, samples, where))
-    sys.stdout.write(as_table(samples))
-    sys.stdout.write(f"after the first round it grew by {growth(samples):.1f} MiB at most\n")
-    return 0
+    with start_postgres(directory) as postgres:
+        url = postgres.create_database("memory")
+        sql_store(url).engine.dispose()
+        samples = run(visitors, directory, url)
+        where = machine.in_short(postgres, ["pyramid", "waitress", "SQLAlchemy", "psycopg"])
+    grew = f"after the first round it grew by {growth(samples):.1f} MiB at most\n"
+    return Report(page(visitors, samples, where), as_table(samples) + grew)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options = cli.options("memory", __doc__, quick="a tenth of it, and no file")
+    sys.exit(cli.run(options, measured))

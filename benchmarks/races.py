@@ -8,18 +8,15 @@ benchmarks/RACES.md.
 import argparse
 import json
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks import cli, machine
+from benchmarks.cli import Report, output, progress, table
 from benchmarks.races_peers import apps, measure
-from benchmarks.races_peers.machine import machine, output, progress, say, table
-from tests.servers import Missing
 from tests.servers.postgres import start_postgres
-
-HERE = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -152,40 +149,24 @@ The apps: `benchmarks/races_peers/`.
 """
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.races", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a few of each: half a minute")
-    parser.add_argument("--races", type=int, help=f"of each kind (default {FULL.races})")
-    parser.add_argument("--only", action="append", choices=apps.NAMES, help="one app, and no file")
-    parser.add_argument("--output", type=Path, help="default: benchmarks/RACES.md; none if --quick")
-    args = parser.parse_args()
+def measured(args: argparse.Namespace, directory: Path) -> Report:
     size = QUICK if args.quick else FULL
     if args.races:
         size = Size(size.rounds, size.parallel, size.visits, args.races)
     names = args.only or [*apps.NAMES]
-    try:
-        apps.install()
-        with tempfile.TemporaryDirectory() as path:
-            directory = Path(path)
-            found = []
-            with start_postgres(directory) as postgres:
-                for name in names:
-                    with apps.running(name, directory, postgres) as app:
-                        found.append(race(app, size))
-                where = machine(postgres, ["pyramid", "waitress", "SQLAlchemy", "psycopg"])
-    except Missing as missing:
-        say(f"{missing}\n")
-        return 1
-    except KeyboardInterrupt:
-        say("\nended\n")
-        return 130
+    apps.install()
+    found = []
+    with start_postgres(directory) as postgres:
+        for name in names:
+            with apps.running(name, directory, postgres) as app:
+                found.append(race(app, size))
+        where = machine.in_short(postgres, ["pyramid", "waitress", "SQLAlchemy", "psycopg"])
     text = page(size, names, found, where + versions())
-    target = args.output or (None if args.quick or args.only else HERE / "RACES.md")
-    if target:
-        target.write_text(text)
-    sys.stdout.write(table(["", *names], rows(size, found)))
-    return 0
+    return Report(text, table(["", *names], rows(size, found)))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options = cli.options("races", __doc__, quick="a few of each: half a minute")
+    options.add_argument("--races", type=int, help=f"of each kind (default {FULL.races})")
+    options.add_argument("--only", action="append", choices=apps.NAMES, help="one app, and no file")
+    sys.exit(cli.run(options, measured))

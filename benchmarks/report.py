@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from benchmarks import chart
+from benchmarks.cli import table
 from benchmarks.figures import Figure, Figures, Results, ratio, spread
 from benchmarks.goals import Goal, goals, session_costs
 
@@ -16,7 +17,6 @@ HEAD = (
     *("", "requests/s", "of Express", "p50 ms", "p99 ms", "of Express", "server CPU µs"),
     *("database CPU µs", "both, of Express", "statements", "peak MiB", "page bytes"),
 )
-RIGHT = "---:"
 
 
 def write(results: Results, folder: Path) -> Path:
@@ -41,16 +41,17 @@ def markdown(results: Results, stem: str) -> str:
         f"{settings['rounds']} rounds of {settings['seconds']:g} s, in turns. {results.when}, at "
         f"{results.commit}. [README.md](README.md) says what is measured, and how to measure it "
         f"again; [{stem}.json]({stem}.json) has every round.",
+        _pinned(results.contestants.values()),
         _costs(results),
         f"![The figures of this page as bars]({stem}.svg)",
         "## Side by side",
         "Medians; below them the lowest and the highest of all rounds. What is “of Express” was "
         "computed in each round by itself, so that what slows the machine down slows down both.",
-        _table(HEAD, [_row(results, key) for key in results.contestants]),
+        table(HEAD, [_row(results, key) for key in results.contestants]),
         "“Database” is PostgreSQL, or Redis for pyramid_session_redis; its “statements” are "
         f"commands. {_statements(results.contestants.values())}",
         "## Goals",
-        _table(("", "goal", "measured", ""), [_goal(goal) for goal in goals(results)], left=1),
+        table(("", "goal", "measured", ""), [_goal(goal) for goal in goals(results)]),
     ]
     if results.missing:
         lines = [f"- **{name}**: {reason}" for name, reason in results.missing.items()]
@@ -58,7 +59,18 @@ def markdown(results: Results, stem: str) -> str:
     if results.remarks:
         parts += ["## Remarks", "\n".join(f"- {remark}" for remark in results.remarks)]
     parts += ["## Machine and versions", _machine(results)]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
+
+
+def _pinned(contestants: Iterable[Figures]) -> str:
+    names = [figures.name for figures in contestants if figures.pinned]
+    if not names:
+        return "No process is pinned to a core."
+    return (
+        f"Each process pinned to one core: {'; '.join(names)}. The threads of a Python process "
+        "share one GIL, and on several cores they spend CPU on handing it over. All others run on "
+        "any core: PostgreSQL, Redis, wrk, and node, which has helper threads and gains nothing."
+    )
 
 
 def _costs(results: Results) -> str:
@@ -76,7 +88,7 @@ def _costs(results: Results) -> str:
     ]
     head = ("What the session adds", "Express", "ours", "ours of Express's", "goal")
     note = "To each request, against the same pages from the same server without a session."
-    return f"{_table(head, rows)}\n\n{note}"
+    return f"{table(head, rows)}\n{note}"
 
 
 def _row(results: Results, key: str) -> Sequence[str]:
@@ -130,10 +142,9 @@ def _goal(goal: Goal) -> Sequence[str]:
 def _machine(results: Results) -> str:
     facts = [f"{name}: {value}" for name, value in results.machine.items()]
     durable = "waits" if results.settings["durable"] else "does not wait"
-    pinned = ", servers on one core, stores and wrk on another" if results.settings["pin"] else ""
     lines = [
         f"- {'; '.join(facts)}",
-        f"- PostgreSQL {durable} for the disk at each commit; all on one machine{pinned}",
+        f"- PostgreSQL {durable} for the disk at each commit; all on one machine",
     ]
     listed_already: list[dict[str, str]] = []
     for key, versions in results.versions.items():
@@ -143,11 +154,6 @@ def _machine(results: Results) -> str:
         listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
         lines.append(f"- {key}: {listed}")
     return "\n".join(lines)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:
-    rule = ["---"] * left + [RIGHT] * (len(head) - left)
-    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
 
 
 def _number(value: float, decimals: int | None = None) -> str:

@@ -17,10 +17,8 @@ from typing import NoReturn
 
 from benchmarks import report
 from benchmarks.bench import FAILURES, Bench, Options
+from benchmarks.cli import HERE, STOPPED
 from benchmarks.contestants import CONTESTANTS
-
-HERE = Path(__file__).parent
-STOPPED = 130  # the exit status after Ctrl-C
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -33,7 +31,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--seconds", type=float, help="how long each time (8)")
     add("--only", nargs="+", choices=keys, metavar="KEY", help=f"who: {', '.join(keys)}")
     add("--processes", type=int, choices=(1, 2), default=1, help="of each contestant (1)")
-    add("--pin", action="store_true", help="servers on one core, stores and wrk on another")
+    add("--no-pin", action="store_true", help="Python servers on any core, as all others are")
     add("--no-fsync", action="store_true", help="a PostgreSQL that never waits for the disk")
     add("--output", type=Path, help="the folder for the report (that of this file)")
     return parser.parse_args(arguments)
@@ -47,14 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seconds=given.seconds or (3 if given.quick else 8),
         warm_up=1 if given.quick else 3,
         processes=given.processes,
-        pin=given.pin,
+        pin=not given.no_pin,
         durable=not given.no_fsync,
         only=tuple(given.only or ()),
     )
-    # A partial run does not replace the report that is kept.
-    partial = (
-        given.quick or given.rounds or given.seconds or given.only or given.pin or given.no_fsync
-    )
+    # A partial run, or one that is set up otherwise, does not replace the report that is kept.
+    other = given.no_pin or given.no_fsync
+    partial = given.quick or given.rounds or given.seconds or given.only or other
     output = given.output or (HERE / ".runs" if partial else HERE)
     signal.signal(signal.SIGTERM, _terminated)
     try:

@@ -11,7 +11,6 @@ import random
 import re
 import shutil
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -24,17 +23,17 @@ from typing import Any
 
 import psycopg
 
-from benchmarks.races_peers.machine import machine, output, progress, say, table
-from benchmarks.races_peers.steps import STEPS
+from benchmarks import cli, machine
+from benchmarks.cli import Report, output, progress, say, table
+from benchmarks.store_steps import NAMES, STEPS, with_values
 from sessionsite.sessions.settings import SQLSettings
 from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
-from tests.servers import Missing
 from tests.servers.postgres import Postgres, bindirs, start_postgres
 from tests.stores import sql_store
 
-HERE = Path(__file__).parent
 ROWS = 10_000
 CLIENTS = (1, 4, 16)
+TURNS = 3
 URL = "https://sessions.example.org/about?visit=%s"
 FILL = """
 INSERT INTO sessions (id, key, payload, version, created_at, seen_at, expires_at)
@@ -96,7 +95,7 @@ def work(store: SQLAlchemyStore, rows: int, seed: int, goes_on: Callable[[], boo
 
 
 def warm_up(store: SQLAlchemyStore, seed: int) -> None:
-    """Connect, and let psycopg prepare the statements."""
+    """Connect, and have the statements prepared."""
     left = iter(range(20))
     work(store, ROWS, seed, lambda: next(left, None) is not None)
 
@@ -188,12 +187,9 @@ def script(store: SQLAlchemyStore) -> str:
         "payload": ":payload",
         "expires_at": ":expires_at",
     }
-    load, save = (
-        re.sub(r"%\((\w+)\)s", lambda found: values[found[1]], store._statements[name][0])
-        for name in ("load", "save")
-    )
-    one_line = [" ".join(statement.split()) for statement in (load, save)]
-    return f"\\set n random(1, {ROWS})\n{one_line[0]} \\gset\n{one_line[1]};\n"
+    texts = [with_values(store, name, values.__getitem__) for name in NAMES]
+    load, save = (" ".join(text.split()) for text in texts)
+    return f"\\set n random(1, {ROWS})\n{load} \\gset\n{save};\n"
 
 
 def pgbench(url: str, count: int, seconds: float, file: Path) -> float:
@@ -206,13 +202,12 @@ def pgbench(url: str, count: int, seconds: float, file: Path) -> float:
 
 
 def as_steps(store: SQLAlchemyStore, url: str, seconds: float, file: Path) -> str:
-    """The table of `STEPS`, each the median of three turns."""
-    turns = 3
-    each = max(1, seconds / turns)
+    """The table of `STEPS`, each the median of its turns."""
+    each = max(1, seconds / TURNS)
     walls: dict[str, list[float]] = {"pgbench": []}
     cpus: dict[str, list[float]] = {}
-    for turn in range(turns):
-        say(f"one client, step by step: turn {turn + 1} of {turns}\n")
+    for turn in range(TURNS):
+        say(f"one client, step by step: turn {turn + 1} of {TURNS}\n")
         walls["pgbench"].append(1e6 / pgbench(url, 1, each, file))
         for name, step in STEPS.items():
             wall, cpu = step(store, url, ROWS, each)
@@ -231,18 +226,19 @@ def as_steps(store: SQLAlchemyStore, url: str, seconds: float, file: Path) -> st
 def page(rates: str, steps: str, where: str) -> str:
     return f"""# The store alone
 
-Written by `python -m benchmarks.store` (`make store`). One transaction is the store's own SELECT
-by key and its UPDATE by id and version, on one of {ROWS:,} random rows of about 700 bytes, each
-statement committed by itself; pgbench runs the same text, prepared. PostgreSQL has `fsync` off and
-1 GB of shared buffers, and shares the machine with its clients.
+Written by `python -m benchmarks.store` (`make bench-store`). One transaction is the store's own
+SELECT by key and its UPDATE by id and version, on one of {ROWS:,} random rows of about 700 bytes,
+each statement committed by itself; pgbench runs the same text, prepared. PostgreSQL has `fsync` off
+and 1 GB of shared buffers, and shares the machine with its clients.
 
 {rates}
 CPU is the client's, user and system, for each load and save.
 
 ## What the difference is made of
-One client, microseconds for each load and save, the median of three turns. After the second line,
-each does what the one above it does, and what it names. (pgbench has the server compute the key,
-and libpq in C do the rest.)
+One client, microseconds for each load and save, the median of {TURNS} turns; “more” is the
+difference to the line above. pgbench has the server compute the key, and libpq in C do the rest.
+psycopg's cursor is what the store does without, and stands here for comparison. After the store's
+statements, each line does what the one above it does, and what it names.
 
 {steps}
 With more clients than one, threads take turns: one process never uses more than one core for
@@ -252,46 +248,32 @@ the machine's.
 {where}"""
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.store", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="2 seconds of each, and no file")
-    parser.add_argument("--output", type=Path, help="default: benchmarks/STORE.md; none if quick")
-    args = parser.parse_args()
+def measured(args: argparse.Namespace, directory: Path) -> Report:
     seconds = 2 if args.quick else 15
-    try:
-        with tempfile.TemporaryDirectory() as path, tuned_postgres(Path(path)) as postgres:
-            url = postgres.create_database("store")
-            store = sql_store(url)
-            fill(url, ROWS, 700, progress("rows"))
-            file = Path(path) / "store.sql"
-            file.write_text(script(store))
-            rows = []
-            for count in CLIENTS:
-                say(f"{count} clients: pgbench, threads, processes\n")
-                bench = pgbench(url, count, seconds, file)
-                one, many = threads(url, count, seconds), processes(url, count, seconds)
-                cells: list[object] = [count, f"{bench:,.0f}"]
-                for rate in (one, many):
-                    share = rate.per_second / bench
-                    cells += [f"{rate.per_second:,.0f}", f"{share:.2f}", f"{rate.cpu:.0f}"]
-                rows.append(cells)
-            header = ["clients", "pgbench /s", "threads /s", "of pgbench", "CPU µs"]
-            rates = table([*header, "processes /s", "of pgbench", "CPU µs"], rows)
-            steps = as_steps(store, url, seconds, file)
-            where = machine(postgres, ["SQLAlchemy", "psycopg"])
-            store.engine.dispose()
-    except Missing as missing:
-        say(f"{missing}\n")
-        return 1
-    except KeyboardInterrupt:
-        say("\nended\n")
-        return 130
-    target = args.output or (None if args.quick else HERE / "STORE.md")
-    if target:
-        target.write_text(page(rates, steps, where))
-    sys.stdout.write(f"{rates}\n{steps}")
-    return 0
+    with tuned_postgres(directory) as postgres:
+        url = postgres.create_database("store")
+        store = sql_store(url)
+        fill(url, ROWS, 700, progress("rows"))
+        file = directory / "store.sql"
+        file.write_text(script(store))
+        rows = []
+        for count in CLIENTS:
+            say(f"{count} clients: pgbench, threads, processes\n")
+            bench = pgbench(url, count, seconds, file)
+            one, many = threads(url, count, seconds), processes(url, count, seconds)
+            cells: list[object] = [count, f"{bench:,.0f}"]
+            for rate in (one, many):
+                share = rate.per_second / bench
+                cells += [f"{rate.per_second:,.0f}", f"{share:.2f}", f"{rate.cpu:.0f}"]
+            rows.append(cells)
+        header = ["clients", "pgbench /s", "threads /s", "of pgbench", "CPU µs"]
+        rates = table([*header, "processes /s", "of pgbench", "CPU µs"], rows)
+        steps = as_steps(store, url, seconds, file)
+        where = machine.in_short(postgres, ["SQLAlchemy", "psycopg"])
+        store.engine.dispose()
+    return Report(page(rates, steps, where), f"{rates}\n{steps}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    options = cli.options("store", __doc__, quick="2 seconds of each, and no file")
+    sys.exit(cli.run(options, measured))

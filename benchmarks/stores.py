@@ -1,27 +1,23 @@
 """The PostgreSQL and the Redis that hold the sessions, started for the benchmark."""
 
-import os
 import subprocess
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks import install
+from benchmarks import install, machine
 from benchmarks.contestants import Contestant
 from benchmarks.measure import RedisCommands, StatementLog
 from tests.servers import Missing
 from tests.servers.postgres import Postgres, bindirs
-from tests.servers.process import Server, family
 from tests.servers.redis import Redis, start_redis
 
 
 class Stores:
     """Each contestant has a database of its own in one PostgreSQL; Redis starts when asked for."""
 
-    def __init__(
-        self, directory: Path, stack: ExitStack, *, durable: bool, cpu: int | None
-    ) -> None:
-        self._directory, self._stack, self._cpu = directory, stack, cpu
+    def __init__(self, directory: Path, stack: ExitStack, *, durable: bool) -> None:
+        self._directory, self._stack = directory, stack
         self.postgres = self._start_postgres(durable)
 
     def _start_postgres(self, durable: bool) -> Postgres:
@@ -36,7 +32,6 @@ class Stores:
         # Checkpoints come between the measurements, not in somebody's.
         postgres.command += ["--checkpoint_timeout=1h", "--max_wal_size=8GB"]
         postgres.start()
-        self._pin(postgres)
         return postgres
 
     @cached_property
@@ -44,13 +39,7 @@ class Stores:
         install.program("redis-server", "redis-server")
         redis = start_redis(self._directory)
         self._stack.callback(redis.stop)
-        self._pin(redis)
         return redis
-
-    def _pin(self, server: Server) -> None:
-        if self._cpu is not None:
-            for pid in family(server.pid):  # what they fork later is pinned with them
-                os.sched_setaffinity(pid, {self._cpu})
 
     def url(self, contestant: Contestant) -> str:
         """A new and empty store for the contestant; empty where it has no sessions."""
@@ -77,9 +66,7 @@ class Stores:
             connection.execute("CHECKPOINT")
 
     def versions(self) -> dict[str, str]:
-        with self.postgres.connect() as connection:
-            row = connection.execute("SHOW server_version").fetchone()
-        versions = {"PostgreSQL": str(row[0]) if row else "?"}
+        versions = {"PostgreSQL": machine.postgres_version(self.postgres)}
         if "redis" in self.__dict__:
             command = [self.redis.command[0], "--version"]
             said = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
