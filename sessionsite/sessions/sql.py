@@ -164,6 +164,11 @@ class SQLAlchemyStore:
                     if isinstance(exc, NoAnswerError) and not waits:
                         outage.begin(one_line(exc))
                     raise
+                except BaseException:
+                    # interrupted within a statement, whose answer is still to come
+                    if getattr(pooled.dbapi_connection, "in_transaction", False):
+                        pooled.invalidate()
+                    raise
                 finally:
                     pooled.close()
         except self._driver.IntegrityError as exc:

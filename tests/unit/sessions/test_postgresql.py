@@ -1,5 +1,7 @@
 """PostgreSQL's side of the store: values on the wire, prepared statements, errors."""
 
+import json
+import signal
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
@@ -132,3 +134,37 @@ def test_a_missing_table_is_named_with_what_to_do(postgres_url: str) -> None:
     with pytest.raises(StoreError, match="sessionsite init-db"):
         store.load(b"key-a", START)
     store.engine.dispose()
+
+
+def test_a_statement_that_was_interrupted_leaves_no_connection_behind(
+    store: SQLAlchemyStore,
+) -> None:
+    """Its answer would be taken for the next statement's."""
+
+    class Interruption(BaseException):
+        pass
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interruption
+
+    def sleep() -> None:
+        with store._connection() as connection:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            PostgreSQLStatement("sleep", sa.text("SELECT pg_sleep(20)")).run(connection, {})
+
+    store.create(record())
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with pytest.raises(Interruption):
+            sleep()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert store.save(record(payload='{"n": 1}'), 1, START)
+
+
+def test_a_payload_larger_than_a_socket_takes_at_once(store: SQLAlchemyStore) -> None:
+    text = json.dumps({"large": "x" * 20_000_000})
+    store.create(record(payload=text))
+    loaded = store.load(b"key-a", START)
+    assert loaded is not None
+    assert loaded.payload == text
