@@ -49,14 +49,6 @@ def has_sessions(request: Request) -> bool:
     return request.registry.queryUtility(ISessionFactory) is not None
 
 
-def visit_url(request: Request) -> str:
-    """Return the full URL that the client used; bytes that no URL may hold are quoted."""
-    # WebOb passes the query string on as it came, each byte a character of Latin-1.
-    return re.sub(
-        "[^\x21-\x7e]", lambda match: quote(match[0].encode("latin-1", "replace")), request.url
-    )
-
-
 class SiteRequest(Request):  # type: ignore[misc]  # untyped base
     """A request that knows whether it is a visit, and the history that it belongs to.
 
@@ -73,6 +65,14 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
         return purpose.strip().lower() != "prefetch"
 
     @reify
+    def visit_url(self) -> str:
+        """The full URL that the client used; bytes that no URL may hold are quoted."""
+        # WebOb passes the query string on as it came, each byte a character of Latin-1.
+        return re.sub(
+            "[^\x21-\x7e]", lambda match: quote(match[0].encode("latin-1", "replace")), self.url
+        )
+
+    @reify
     def history(self) -> list[str]:
         """The visits of this session, newest first, the one that is being served included."""
         if not self._is_of_a_page() or not has_sessions(self):
@@ -82,7 +82,7 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
             return stored
         site = self.registry.site
         return record_visit(
-            stored, visit_url(self), limit=site.history_limit, max_bytes=site.history_bytes
+            stored, self.visit_url, limit=site.history_limit, max_bytes=site.history_bytes
         )
 
     @property
@@ -90,7 +90,7 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
         """Whether its history begins with the page that is being served, if without its query."""
         if not self.may_be_visit or not self.history:
             return False
-        return bool(self.history[0].partition("?")[0] == visit_url(self).partition("?")[0])
+        return bool(self.history[0].partition("?")[0] == self.visit_url.partition("?")[0])
 
     def _is_of_a_page(self) -> bool:
         # there is no such attribute before the route is known, nor on a request that has none
