@@ -1,6 +1,7 @@
 """deploy/sessionsite@.service starts what it is meant to start."""
 
 import http.client
+import os
 import re
 import shlex
 import signal
@@ -26,10 +27,13 @@ class Instance(Server):
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.port = free_port()
         self.stop_signal = signal.Signals[OPTIONS["KillSignal"]]
-        program, *arguments = shlex.split(OPTIONS["ExecStart"].replace("%i", str(self.port)))
-        assert Path(program).parent.relative_to(OPTIONS["WorkingDirectory"])
+        folder = f"{OPTIONS['WorkingDirectory']}/.venv/bin"
+        assert folder in OPTIONS["ExecStart"]
+        command = OPTIONS["ExecStart"].replace(folder, str(PROGRAMS))
+        for escaped, plain in (("%i", str(self.port)), ("%%", "%"), ("$$", "$")):
+            command = command.replace(escaped, plain)
         super().__init__(
-            [PROGRAMS / Path(program).name, *arguments],
+            shlex.split(command),
             directory / "journal",
             cwd=ROOT,
             env=environment,
@@ -56,6 +60,7 @@ def environment(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     monkeypatch.setenv("DATABASE_URL", sqlite_url)
     assert main(["init-db", str(ROOT / "production.ini")]) == 0
     return {
+        "PATH": os.environ["PATH"],
         "DATABASE_URL": sqlite_url,
         "SESSION_SECRET": "only-the-test-of-the-unit-knows-this-one",
     }
@@ -71,6 +76,26 @@ def test_each_instance_serves_at_its_own_port(tmp_path: Path, environment: dict[
     ):
         assert one.port != another.port
         assert one.get("/") == another.get("/") == 200
+
+
+def test_each_instance_has_one_core_the_next_port_the_next_core(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with Instance(tmp_path, environment).start() as instance:
+        cores = os.sched_getaffinity(0)
+        own = {instance.port % len(cores)}
+        assert os.sched_getaffinity(instance.pid) == (own if own <= cores else cores)
+
+
+def test_an_instance_starts_where_it_can_not_have_its_core(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    taskset = tmp_path / "taskset"
+    taskset.write_text("#!/bin/sh\nexit 1\n")
+    taskset.chmod(0o755)
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    with Instance(tmp_path, environment | {"PATH": path}).start() as instance:
+        assert instance.get("/") == 200
 
 
 def test_its_stop_signal_ends_an_instance_in_good_order(
