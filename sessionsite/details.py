@@ -1,8 +1,7 @@
 """What the pages tell a visitor about the session: "Your session", and About's settings."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyramid.request import Request
 
@@ -10,8 +9,7 @@ from .sessions.facts import SessionFacts, session_facts
 from .words import duration, relative
 
 
-@dataclass(frozen=True, slots=True)
-class Detail:
+class Detail(NamedTuple):
     """One line of "Your session": a time, or a text."""
 
     term: str

@@ -6,7 +6,6 @@ everybody.
 
 import secrets
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 from typing import Any
 
 from pyramid.request import Request
@@ -15,6 +14,7 @@ from visit import LIFETIME, LIMIT, TIMEOUT
 
 import sessionsite
 import sessionsite.views
+from sessionsite.details import Detail
 
 URLS = [f"https://bench.example/{path}" for path in ("contact", "about", "")]
 POLICY = {
@@ -60,6 +60,5 @@ def replace(name: str, value: Any) -> None:
     setattr(sessionsite.views, name, value)
 
 
-def detail(term: str, text: str, time: datetime | None = None) -> SimpleNamespace:
-    moment = time.isoformat(timespec="seconds") if time else ""
-    return SimpleNamespace(term=term, text=text, moment=moment)
+def detail(term: str, text: str, time: datetime | None = None) -> Detail:
+    return Detail(term, text, time.isoformat(timespec="seconds") if time else "")

@@ -143,7 +143,7 @@ class TestReading:
 
     def test_the_page_being_viewed_is_marked(self, page: Page, site: Site) -> None:
         page.goto(f"{site.url}/about")
-        marked = page.locator("footer li.here")
+        marked = page.locator("footer .viewed li:first-child")
         expect(marked).to_have_count(1)
         expect(marked).to_have_text(f"{site.url}/about")
         note = marked.evaluate("element => getComputedStyle(element, '::after').content")
