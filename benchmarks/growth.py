@@ -1,13 +1,15 @@
 """What a bigger table costs: `python -m benchmarks.growth`.
 
-The store's load and save on 10^4, 10^6 and 10^7 rows, the sizes of table and indexes before and
-after 200,000 saves, and payloads of 1, 10 and 100 kB. The tables go to benchmarks/GROWTH.md, the
-chart to benchmarks/GROWTH.svg.
+A page's request, and the store's load and save alone, on 10^4, 10^6 and 10^7 rows; the sizes of
+table and indexes before and after 200,000 saves; the store with payloads of 1, 10 and 100 kB. The
+tables go to benchmarks/GROWTH.md, the chart to benchmarks/GROWTH.svg.
 """
 
 import argparse
 import multiprocessing
+import os
 import random
+import secrets
 import shutil
 import statistics
 import sys
@@ -18,6 +20,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pyramid.interfaces import ISessionFactory
+from pyramid.paster import get_app
+from pyramid.request import Request
+
 from benchmarks import cli, machine
 from benchmarks import store as bench
 from benchmarks.chart import Drawing
@@ -25,6 +31,8 @@ from benchmarks.cli import Report, progress, table
 from tests.servers.postgres import Postgres
 from tests.stores import sql_store
 
+PRODUCTION = Path(__file__).parents[1] / "production.ini"
+BASE_URL = "https://sessions.example.org"
 SMALL = 200  # bytes of payload in the tables of many rows
 BYTES_PER_ROW = 900  # on the disk, with indexes, while they are built; rounded up
 WORKERS = 4
@@ -61,6 +69,8 @@ QUICK = Plan((10_000, 100_000), saves=20_000, operations=1_000, payload_saves=1_
 class Result:
     rows: int
     payload: int
+    request: float | None
+    """Microseconds of a page's request, the median; None where it would shorten the payload."""
     median: float
     p99: float
     """Microseconds, of one load and one save."""
@@ -128,6 +138,26 @@ def latencies(url: str, rows: int, operations: int) -> list[float]:
     return taken[1 + operations // 5 :]
 
 
+def requests(url: str, rows: int, operations: int) -> list[float]:
+    """Microseconds of each request for a page, answered in this process, on random rows."""
+    os.environ["DATABASE_URL"], os.environ["SESSION_SECRET"] = url, secrets.token_urlsafe(32)
+    app = get_app(str(PRODUCTION))
+    factory = app.registry.getUtility(ISessionFactory)
+    signer, name = factory._signer, factory.settings.cookie_name
+    numbers = random.Random(2)  # noqa: S311  # no secret
+    taken = []
+    for _ in range(operations + operations // 5):
+        value = signer.dumps(bench.secret(numbers.randint(1, rows))).decode()
+        request = Request.blank("/about", base_url=BASE_URL, headers={"Cookie": f"{name}={value}"})
+        started = time.perf_counter()
+        response = request.get_response(app)
+        taken.append((time.perf_counter() - started) * 1e6)
+        if response.status_int != 200 or "Set-Cookie" in response.headers:
+            raise RuntimeError(f"{response.status}: the session was not found")
+    factory.store.engine.dispose()
+    return taken[operations // 5 :]
+
+
 def _worker(url: str, rows: int, seed: int, saves: int, size: int, results: Any) -> None:
     store = sql_store(url, create_table=False)
     numbers = random.Random(seed)  # noqa: S311  # no secret
@@ -167,6 +197,7 @@ def measure(postgres: Postgres, rows: int, size: int, saves: int, operations: in
     sql_store(url).engine.dispose()
     prepare(url, rows, size)
     taken = latencies(url, rows, operations)
+    request = statistics.median(requests(url, rows, operations)) if size == SMALL else None
     before, started = sizes(url), updates(url)
     save_many(url, rows, saves, size)
     ended, after = updates(url), sizes(url)
@@ -174,15 +205,20 @@ def measure(postgres: Postgres, rows: int, size: int, saves: int, operations: in
     with postgres.connect() as connection:
         connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}"')
     p99 = statistics.quantiles(taken, n=100)[98]
-    return Result(rows, size, statistics.median(taken), p99, hot, saves, before, after)
+    return Result(rows, size, request, statistics.median(taken), p99, hot, saves, before, after)
 
 
 def as_table(results: Sequence[Result], first: str) -> str:
-    header = [first, "median µs", "of the first", "p99 µs", "HOT", "table MB", "after", "growth"]
+    base = results[0]
+    header = [first, *(["request µs", "of the first"] if base.request else [])]
+    header += ["store µs", "of the first", "p99 µs", "HOT", "table MB", "after", "growth"]
     lines: list[list[object]] = []
     for r in results:
-        line: list[object] = [f"{r.rows if first == 'rows' else r.payload:,}", f"{r.median:.0f}"]
-        line += [f"{r.median / results[0].median:.2f}", f"{r.p99:.0f}", f"{r.hot:.1%}"]
+        line: list[object] = [f"{r.rows if first == 'rows' else r.payload:,}"]
+        if r.request and base.request:
+            line += [f"{r.request:.0f}", f"{r.request / base.request:.2f}"]
+        line += [f"{r.median:.0f}", f"{r.median / base.median:.2f}"]
+        line += [f"{r.p99:.0f}", f"{r.hot:.1%}"]
         for before, after in zip(r.before, r.after, strict=True):
             line += [f"{before / MB:.1f}", f"{after / MB:.1f}", f"{after / before - 1:+.1%}"]
         lines.append(line)
@@ -192,8 +228,9 @@ def as_table(results: Sequence[Result], first: str) -> str:
 def page(plan: Plan, many: str, big: str, notes: str, where: str) -> str:
     return f"""# Growth
 
-Written by `python -m benchmarks.growth` (`make bench-growth`). One load by key and one save by
-id and version of the store, on random rows, one client: the median of {plan.operations:,}. Then
+Written by `python -m benchmarks.growth` (`make bench-growth`). “Request” is a page's, by the
+whole app in this process, without a server in front, on random rows: the median of
+{plan.operations:,}. “Store” and p99 are one load by key and one save by id and version alone. Then
 {plan.saves:,} saves by {WORKERS} processes, each with another payload, and the sizes before and
 after. None of these saves moves the expiry: sessions do that once in `reissue_time` at most, and
 it is indexed, so that such a save is never HOT (it changes no other page than a HOT one and the
@@ -217,15 +254,16 @@ version stays until the next vacuum.
 
 
 def chart(many: Sequence[Result], big: Sequence[Result]) -> str:
-    title = "One load and one save, in microseconds: the median, and p99 (the broken line)"
+    title = "A page's request, and of it one load and one save by the store (dark): microseconds"
     drawing = Drawing()
     drawing.heading(title)
     labelled = [(f"{r.rows:,} rows", r) for r in many]
     labelled += [(f"{r.payload // 1000} kB", r) for r in big]
-    scale = max(r.p99 for _, r in labelled)
+    scale = max(r.request or r.median for _, r in labelled)
     for label, r in labelled:
-        text = f"{r.median:,.0f} / {r.p99:,.0f}"
-        drawing.bar(label, [("server", r.median)], text, scale, r.p99)
+        text = f"{r.request:,.0f}, of these {r.median:,.0f}" if r.request else f"{r.median:,.0f}"
+        pieces = [("server", r.median), ("server faint", (r.request or r.median) - r.median)]
+        drawing.bar(label, pieces, text, scale)
     return drawing.svg(title)
 
 

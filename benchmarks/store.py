@@ -38,8 +38,8 @@ URL = "https://sessions.example.org/about?visit=%s"
 FILL = """
 INSERT INTO sessions (id, key, payload, version, created_at, seen_at, expires_at)
 SELECT left(translate(encode(sha256(int8send(-n)), 'base64'), '+/', '-_'), 22),
-       sha256(int8send(n)), %s::json, 1, now(), now(), now() + interval '20 minutes' * random()
-           + interval '10 hours'
+       sha256(decode(repeat('00', 24), 'hex') || int8send(n)), %s::json, 1, now(), now(),
+       now() + interval '20 minutes' * random() + interval '10 hours'
 FROM generate_series(%s::bigint, %s::bigint) AS n
 """
 
@@ -52,8 +52,13 @@ def payload(size: int) -> str:
     return f'{{"_csrft_": "{numbers.randbytes(20).hex()}", "history": [{urls}]}}'
 
 
+def secret(number: int) -> bytes:
+    """What a cookie would hold for row `number`."""
+    return number.to_bytes(32, "big")
+
+
 def key(number: int) -> bytes:
-    return hashlib.sha256(number.to_bytes(8, "big")).digest()
+    return hashlib.sha256(secret(number)).digest()
 
 
 def fill(url: str, rows: int, size: int, show: Callable[[int, int], None], first: int = 1) -> None:
@@ -179,7 +184,7 @@ def processes(url: str, count: int, seconds: float) -> Rate:
 def script(store: SQLAlchemyStore) -> str:
     """The store's own two statements, for pgbench."""
     values = {
-        "key": "sha256(int8send(:n))",
+        "key": "sha256(decode(repeat('00', 24), 'hex') || int8send(:n))",
         "now": "now()",
         "seen_at": "now()",
         "record_id": ":id",

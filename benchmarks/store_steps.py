@@ -39,10 +39,10 @@ def _timed(once: Once, rows: int, seconds: float) -> tuple[float, float]:
     numbers = random.Random(1)  # noqa: S311  # no secret
     count = 0
     for number in range(1, 50):  # until everything is prepared
-        once(hashlib.sha256(number.to_bytes(8, "big")).digest())
+        once(hashlib.sha256(number.to_bytes(32, "big")).digest())
     cpu, started = time.process_time(), time.perf_counter()
     while time.perf_counter() < started + seconds:
-        once(hashlib.sha256(numbers.randint(1, rows).to_bytes(8, "big")).digest())
+        once(hashlib.sha256(numbers.randint(1, rows).to_bytes(32, "big")).digest())
         count += 1
     took, used = time.perf_counter() - started, time.process_time() - cpu
     return took / count * 1e6, used / count * 1e6

@@ -59,8 +59,6 @@ class StoreConnection(psycopg.Connection[Any]):
         while pgconn.flush():  # a long statement, which the socket does not take at once
             self._wait(select.POLLIN | select.POLLOUT, deadline)
             pgconn.consume_input()
-        self._wait(select.POLLIN, deadline)
-        pgconn.consume_input()
         results = []
         while True:
             while pgconn.is_busy():  # or get_result would wait, and nothing would end that
