@@ -236,7 +236,7 @@ after. None of these saves moves the expiry: sessions do that once in `reissue_t
 it is indexed, so that such a save is never HOT (it changes no other page than a HOT one and the
 indexes').
 
-![Median and p99 of a load and a save](GROWTH.svg)
+![A page's request and the store's part of it, by rows and payload](GROWTH.svg)
 
 ## Rows
 Payloads of about {SMALL} bytes.
