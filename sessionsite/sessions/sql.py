@@ -184,7 +184,7 @@ class SQLAlchemyStore:
             yield
         except self._driver.Error:
             raise  # the connection is thrown away, and the transaction with it
-        except BaseException:
+        except Exception:  # no interruption: that leaves a busy connection, thrown away as well
             statements["rollback"].run(connection, {})
             raise
         statements["commit"].run(connection, {})

@@ -3,7 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -136,30 +136,50 @@ def test_a_missing_table_is_named_with_what_to_do(postgres_url: str) -> None:
     store.engine.dispose()
 
 
+class Interruption(BaseException):
+    pass
+
+
+@contextmanager
+def interrupted_after(seconds: float) -> Iterator[None]:
+    """Raise `Interruption` in the middle of what goes on then."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise Interruption
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def test_a_statement_that_was_interrupted_leaves_no_connection_behind(
     store: SQLAlchemyStore,
 ) -> None:
     """Its answer would be taken for the next statement's."""
 
-    class Interruption(BaseException):
-        pass
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise Interruption
-
     def sleep() -> None:
         with store._connection() as connection:
-            signal.setitimer(signal.ITIMER_REAL, 0.2)
             PostgreSQLStatement("sleep", sa.text("SELECT pg_sleep(20)")).run(connection, {})
 
     store.create(record())
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        with pytest.raises(Interruption):
-            sleep()
-    finally:
-        signal.signal(signal.SIGALRM, before)
+    with pytest.raises(Interruption), interrupted_after(0.2):
+        sleep()
     assert store.save(record(payload='{"n": 1}'), 1, START)
+
+
+def test_a_transaction_that_was_interrupted_ends_and_says_nothing_else(
+    store: SQLAlchemyStore,
+) -> None:
+    store.create(record())
+    with store._connection() as holder, store._transaction(holder):
+        store._statements["lock"].run(holder, {"record_id": "id-a", "now": START})
+        with pytest.raises(Interruption), interrupted_after(0.2):
+            store.update("id-a", START, lambda newest: newest)  # waits for the lock
+    assert store.update("id-a", START, lambda newest: newest) == record()
 
 
 def test_a_payload_larger_than_a_socket_takes_at_once(store: SQLAlchemyStore) -> None:
