@@ -28,6 +28,7 @@ from benchmarks import cli, machine
 from benchmarks import store as bench
 from benchmarks.chart import Drawing
 from benchmarks.cli import Report, progress, table
+from benchmarks.store_steps import key, secret
 from tests.servers.postgres import Postgres
 from tests.stores import sql_store
 
@@ -147,7 +148,7 @@ def requests(url: str, rows: int, operations: int) -> list[float]:
     numbers = random.Random(2)  # noqa: S311  # no secret
     taken = []
     for _ in range(operations + operations // 5):
-        value = signer.dumps(bench.secret(numbers.randint(1, rows))).decode()
+        value = signer.dumps(secret(numbers.randint(1, rows))).decode()
         request = Request.blank("/about", base_url=BASE_URL, headers={"Cookie": f"{name}={value}"})
         started = time.perf_counter()
         response = request.get_response(app)
@@ -165,7 +166,7 @@ def _worker(url: str, rows: int, seed: int, saves: int, size: int, results: Any)
     done = 0
     while done < saves:
         now = datetime.now(UTC)
-        record = store.load(bench.key(numbers.randint(1, rows)), now)
+        record = store.load(key(numbers.randint(1, rows)), now)
         assert record is not None
         # Another payload of the same length, as of a session whose oldest visit goes.
         other = text.replace("visit=", f"v{numbers.randint(1000, 9999)}=")

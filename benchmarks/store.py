@@ -5,7 +5,6 @@ go to benchmarks/STORE.md.
 """
 
 import argparse
-import hashlib
 import multiprocessing
 import random
 import re
@@ -25,7 +24,7 @@ import psycopg
 
 from benchmarks import cli, machine
 from benchmarks.cli import Report, output, progress, say, table
-from benchmarks.store_steps import NAMES, STEPS, with_values
+from benchmarks.store_steps import NAMES, STEPS, key, with_values
 from sessionsite.sessions.settings import SQLSettings
 from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
 from tests.servers.postgres import Postgres, bindirs, start_postgres
@@ -50,15 +49,6 @@ def payload(size: int) -> str:
     entries = max(1, round(size / (len(URL) + 18)))
     urls = ", ".join(f'"{URL % numbers.randbytes(8).hex()}"' for _ in range(entries))
     return f'{{"_csrft_": "{numbers.randbytes(20).hex()}", "history": [{urls}]}}'
-
-
-def secret(number: int) -> bytes:
-    """What a cookie would hold for row `number`."""
-    return number.to_bytes(32, "big")
-
-
-def key(number: int) -> bytes:
-    return hashlib.sha256(secret(number)).digest()
 
 
 def fill(url: str, rows: int, size: int, show: Callable[[int, int], None], first: int = 1) -> None:

@@ -24,6 +24,15 @@ Step = Callable[[SQLAlchemyStore, str, int, float], tuple[float, float]]
 NAMES = ("load", "save")
 
 
+def secret(number: int) -> bytes:
+    """What a cookie would hold for row `number`."""
+    return number.to_bytes(32, "big")
+
+
+def key(number: int) -> bytes:
+    return hashlib.sha256(secret(number)).digest()
+
+
 def with_values(store: SQLAlchemyStore, name: str, value: Callable[[str], str]) -> str:
     """The text of a statement of the store's; `value` gives what stands for each parameter."""
     statement: Any = store._statements[name]
@@ -39,10 +48,10 @@ def _timed(once: Once, rows: int, seconds: float) -> tuple[float, float]:
     numbers = random.Random(1)  # noqa: S311  # no secret
     count = 0
     for number in range(1, 50):  # until everything is prepared
-        once(hashlib.sha256(number.to_bytes(32, "big")).digest())
+        once(key(number))
     cpu, started = time.process_time(), time.perf_counter()
     while time.perf_counter() < started + seconds:
-        once(hashlib.sha256(numbers.randint(1, rows).to_bytes(32, "big")).digest())
+        once(key(numbers.randint(1, rows)))
         count += 1
     took, used = time.perf_counter() - started, time.process_time() - cpu
     return took / count * 1e6, used / count * 1e6

@@ -1,11 +1,11 @@
 """The PostgreSQL and the Redis that hold the sessions, started for the benchmark."""
 
-import subprocess
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 
 from benchmarks import install, machine
+from benchmarks.cli import output
 from benchmarks.contestants import Contestant
 from benchmarks.measure import RedisCommands, StatementLog
 from tests.servers import Missing
@@ -69,6 +69,5 @@ class Stores:
         versions = {"PostgreSQL": machine.postgres_version(self.postgres)}
         if "redis" in self.__dict__:
             command = [self.redis.command[0], "--version"]
-            said = subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
-            versions["Redis"] = said.partition("v=")[2].partition(" ")[0]
+            versions["Redis"] = output(command).partition("v=")[2].partition(" ")[0]
         return versions
