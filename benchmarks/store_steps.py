@@ -132,9 +132,13 @@ def statements(store: SQLAlchemyStore, url: str, rows: int, seconds: float) -> t
 
 
 def pool(store: SQLAlchemyStore, url: str, rows: int, seconds: float) -> tuple[float, float]:
+    connections: Any = store.engine.pool
+
     def run(name: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
-        with closing(store.engine.raw_connection()) as pooled:
-            return store._statements[name].run(pooled.dbapi_connection, values)[0]
+        pooled = connections.lend()
+        rows = store._statements[name].run(pooled.dbapi_connection, values)[0]
+        connections.take_back(pooled)
+        return rows
 
     return _timed(_by(run), rows, seconds)
 

@@ -16,6 +16,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import URL, make_url
 
 from .configuration import BOOLEANS, ConfigurationError
+from .pool import StorePool
 from .postgresql import connector
 from .settings import SQLSettings
 from .sqlite import preparer
@@ -95,6 +96,7 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
                 "isolation_level": "AUTOCOMMIT",
             },
             prefix="",
+            poolclass=StorePool,
             **_dialect_options(url, settings.timeout),
         )
     except (TypeError, ValueError, sa.exc.ArgumentError) as exc:

@@ -1,9 +1,6 @@
 """While the store is away, one request at a time finds out whether it is back."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from threading import Lock
-from typing import Self
 
 from .store import StoreError
 
@@ -21,15 +18,17 @@ class Outage:
     def end(self) -> None:
         self._reason = None
 
-    @contextmanager
-    def watch(self) -> Iterator[Self]:
-        """Raise `StoreError` if the store is away and another request is asking for it."""
+    def enter(self) -> bool:
+        """Return whether the caller is the one that asks; to be given to `leave` in any case.
+
+        Raises `StoreError` if the store is away and another request is asking for it.
+        """
         if self._reason is None:
-            yield self
-            return
+            return False
         if not self._asking.acquire(blocking=False):
             raise StoreError(f"still away: {self._reason}")
-        try:
-            yield self
-        finally:
+        return True
+
+    def leave(self, asks: bool) -> None:
+        if asks:
             self._asking.release()

@@ -14,19 +14,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from .engine import make_engine
+from .lease import Lease, LostConnectionError
 from .outage import Outage
-from .postgresql import NoAnswerError
 from .settings import SQLSettings
 from .statements import CHANGEABLE, COLUMNS, compile_statements
-from .store import MalformedRecordError, Record, RecordExistsError, StoreError
+from .store import MalformedRecordError, Record, RecordExistsError
 from .table import create_table, one_line, sessions_table
 
 _WHERE = {"postgresql": "in a PostgreSQL database", "sqlite": "in an SQLite database"}
 _TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
-
-
-class LostConnectionError(StoreError):
-    """The connection broke under a statement, whose outcome is unknown."""
 
 
 class SQLAlchemyStore:
@@ -84,6 +80,23 @@ class SQLAlchemyStore:
     def update(
         self, id: str, now: datetime, change: Callable[[Record], Record | None]
     ) -> Record | None:
+        raised: list[Exception] = []
+
+        def guarded(newest: Record) -> Record | None:
+            try:
+                return change(newest)
+            except self._driver.Error as exc:  # the app's, of a database of its own
+                raised.append(exc)
+                return newest
+
+        stored = self._update(id, now, guarded)
+        if raised:
+            raise raised[0]
+        return stored
+
+    def _update(
+        self, id: str, now: datetime, change: Callable[[Record], Record | None]
+    ) -> Record | None:
         statements = self._statements
         with self._connection() as connection, self._transaction(connection):
             rows, _ = statements["lock"].run(connection, {"record_id": id, "now": now})
@@ -138,43 +151,9 @@ class SQLAlchemyStore:
         """The server was restarted since it was last asked: the pool's others are dead as well."""
         self.engine.dispose()
 
-    @contextmanager
-    def _connection(self, *, waits: bool = True) -> Iterator[Any]:
-        """A driver's connection, of the pool; any failure is a `StoreError`.
-
-        `waits` says that a statement may have to wait for a row's lock: then silence is no
-        outage.
-        """
-        try:
-            with self._outage.watch() as outage:
-                try:
-                    pooled = self.engine.raw_connection()
-                except (self._driver.Error, sa.exc.SQLAlchemyError) as exc:
-                    outage.begin(self._explain(exc))
-                    raise
-                try:
-                    yield pooled.dbapi_connection
-                    outage.end()
-                except self._driver.Error as exc:
-                    lost = self.engine.dialect.is_disconnect(exc, pooled.dbapi_connection, None)
-                    # Its state is unknown, and errors are rare: the pool opens another.
-                    pooled.invalidate(exc)
-                    if lost:
-                        raise LostConnectionError(one_line(exc)) from exc
-                    if isinstance(exc, NoAnswerError) and not waits:
-                        outage.begin(one_line(exc))
-                    raise
-                except BaseException:
-                    # interrupted within a statement, whose answer is still to come
-                    if getattr(pooled.dbapi_connection, "in_transaction", False):
-                        pooled.invalidate()
-                    raise
-                finally:
-                    pooled.close()
-        except self._driver.IntegrityError as exc:
-            raise RecordExistsError("a session with this id or key exists") from exc
-        except (self._driver.Error, sa.exc.SQLAlchemyError) as exc:
-            raise StoreError(self._explain(exc)) from exc
+    def _connection(self, *, waits: bool = True) -> Lease:
+        """A connection for a `with`; `waits`: a statement may have to wait for a row's lock."""
+        return Lease(self.engine, self._outage, self._explain, waits)
 
     @contextmanager
     def _transaction(self, connection: Any) -> Iterator[None]:

@@ -44,7 +44,12 @@ MAY_IMPORT = {
     "sessions.store": set(),
     "sessions.memory": {"sessions.store"},
     "sessions.engine": {
-        "sessions.configuration", "sessions.postgresql", "sessions.settings", "sessions.sqlite",
+        "sessions.configuration", "sessions.pool", "sessions.postgresql", "sessions.settings",
+        "sessions.sqlite",
+    },
+    "sessions.pool": set(),
+    "sessions.lease": {
+        "sessions.outage", "sessions.pool", "sessions.postgresql", "sessions.store",
     },
     "sessions.postgresql": {"sessions.table"},
     "sessions.sqlite": {"sessions.table"},
@@ -54,7 +59,7 @@ MAY_IMPORT = {
         "sessions.postgresql", "sessions.sqlite", "sessions.store", "sessions.table",
     },
     "sessions.sql": {
-        "sessions.engine", "sessions.outage", "sessions.postgresql", "sessions.settings",
+        "sessions.engine", "sessions.lease", "sessions.outage", "sessions.settings",
         "sessions.statements", "sessions.store", "sessions.table",
     },
     "sessions.session": {

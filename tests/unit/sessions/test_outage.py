@@ -1,8 +1,5 @@
 """While the store is away, one request at a time asks for it, and the others fail at once."""
 
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
-
 import pytest
 
 from sessionsite.sessions.outage import Outage
@@ -14,38 +11,28 @@ from tests.stores import sql_store
 
 def test_while_all_is_well_nobody_waits_for_anybody() -> None:
     outage = Outage()
-    with outage.watch(), outage.watch():
-        pass
+    assert [outage.enter(), outage.enter()] == [False, False]
 
 
 def test_while_one_asks_the_others_fail_at_once() -> None:
     outage = Outage()
     outage.begin("no answer")
-    asking, answered = Event(), Event()
-
-    def ask() -> None:
-        with outage.watch() as watch:
-            asking.set()
-            assert answered.wait(30)
-            watch.end()
-
-    with ThreadPoolExecutor(1) as threads:
-        asked = threads.submit(ask)
-        assert asking.wait(30)
-        with pytest.raises(StoreError, match="no answer"), outage.watch():
-            pass
-        answered.set()
-        asked.result()
-    with outage.watch(), outage.watch():
-        pass
+    asks = outage.enter()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no answer"):
+            outage.enter()
+    outage.end()
+    outage.leave(asks)
+    assert [outage.enter(), outage.enter()] == [False, False]
 
 
 def test_the_next_one_asks_again() -> None:
     outage = Outage()
     outage.begin("no answer")
     for _ in range(2):
-        with pytest.raises(ZeroDivisionError), outage.watch():
-            raise ZeroDivisionError
+        asks = outage.enter()
+        assert asks
+        outage.leave(asks)
 
 
 def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(

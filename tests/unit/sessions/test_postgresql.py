@@ -73,8 +73,11 @@ def test_a_statement_is_prepared_once_a_connection(store: SQLAlchemyStore) -> No
     store.create(record())
     for _ in range(3):
         store.load(b"key-a", START)
-    count = "SELECT count(*) FROM pg_prepared_statements WHERE name = 'sessionsite_load'"
-    assert query(store, count) == 1
+    with store._connection() as connection, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_prepared_statements WHERE name = 'sessionsite_load'"
+        )
+        assert cursor.fetchone() == (1,)
 
 
 def test_behind_a_transaction_pooler_none_is_prepared(postgres_url: str) -> None:
@@ -82,7 +85,9 @@ def test_behind_a_transaction_pooler_none_is_prepared(postgres_url: str) -> None
     store.create(record())
     assert store.save(record(payload='{"n": 1}'), 1, START)
     assert store.load(b"key-a", START) == record(payload='{"n": 1}', version=2)
-    assert query(store, "SELECT count(*) FROM pg_prepared_statements") == 0
+    with store._connection() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        assert cursor.fetchone() == (0,)
     store.engine.dispose()
 
 

@@ -1,16 +1,18 @@
 """The SQL store beyond the contract: rows edited by hand, other names, JSON in PostgreSQL."""
 
 import json
+import sqlite3
 from datetime import timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from pyramid.registry import Registry
 from pyramid.request import Request
 
 from sessionsite.sessions.server import ServerSessionFactory
 from sessionsite.sessions.settings import ServerSettings
-from sessionsite.sessions.store import MalformedRecordError, RecordExistsError, StoreError
+from sessionsite.sessions.store import MalformedRecordError, Record, RecordExistsError, StoreError
 from sessionsite.testing import START, record
 from tests.stores import sql_store
 
@@ -96,6 +98,23 @@ def test_a_table_of_another_shape_is_refused(sqlite_url: str) -> None:
     store.engine.dispose()
     with pytest.raises(StoreError, match=r"lacks the columns .*payload"):
         sql_store(sqlite_url)
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError, sqlite3.OperationalError])
+@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
+def test_an_error_of_the_apps_own_database_inside_update_is_the_apps(
+    kind: str, error: type[Exception], request: pytest.FixtureRequest
+) -> None:
+    store = sql_store(request.getfixturevalue(f"{kind}_url"))
+    store.create(record())
+
+    def change(newest: Record) -> Record:
+        raise error("the app's own database")
+
+    with pytest.raises(error, match="the app's own"):
+        store.update("id-a", START, change)
+    assert store.save(record(payload='{"n": 2}'), 1, START)  # it holds no lock
+    store.engine.dispose()
 
 
 def test_a_create_whose_answer_was_lost_is_not_an_error(postgres_url: str) -> None:
