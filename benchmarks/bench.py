@@ -15,6 +15,7 @@ from statistics import median
 from benchmarks import check, install, machine
 from benchmarks.contestants import CONTESTANTS, Contestant, Site, on_core
 from benchmarks.figures import Figures, Results, Round
+from benchmarks.interpreter import fastest
 from benchmarks.measure import (
     Load,
     LoadError,
@@ -85,6 +86,7 @@ class Bench:
         )
 
     def run(self) -> Results:
+        _, self.results.machine["Python"] = fastest()
         self.say("wrk and PostgreSQL")
         self.wrk = install.program("wrk", "wrk")
         self.stores = Stores(self.directory, self.stack, durable=self.options.durable)

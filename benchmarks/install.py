@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.interpreter import fastest
 from tests.install import APT_GET
 
 HERE = Path(__file__).parent
@@ -87,15 +88,16 @@ def express() -> Path:
 def _virtualenv(name: str, arguments: Sequence[str | Path], *files: Path) -> Path:
     home = VENVS / name
     python = home / "bin" / "python"
+    base, _ = fastest()
 
     def install() -> None:
         venv = ["-m", "venv", "--clear", "--without-pip", str(home)]
         pip = ["-m", "pip", "--disable-pip-version-check", "--python", str(python)]
-        run([sys.executable, *venv])
+        run([base, *venv])
         run([sys.executable, *pip, "install", "-q", *arguments])
 
     listed = [*files, *(path for path in arguments if isinstance(path, Path) and path.is_file())]
-    _once(home, _fingerprint(listed, sys.version), install)
+    _once(home, _fingerprint(listed, str(base), sys.version), install)
     return python
 
 
