@@ -4,7 +4,7 @@ Overlap comes from `work`, the milliseconds that a handler takes after it has re
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep, time
@@ -69,64 +69,65 @@ def logged_in(app: App, crowd: Crowd, count: int) -> list[Browser]:
     return visitors
 
 
-def counts(found: Counter[str], late: list[Answer], overtaken: float, races: int) -> bool:
+def counts(found: Counter[str], late: list[Answer], moment: float, races: int) -> bool:
     """Whether it was a race: all requests in flight had read the session before it happened."""
-    valid = all(0 < answer.loaded < overtaken for answer in late)
+    valid = all(0 < answer.loaded < moment for answer in late)
     found["races" if valid else "repeated"] += 1
     if found["repeated"] > races:
         raise RuntimeError("this machine is too busy: requests come too late for their races")
     return valid
 
 
-def logouts(app: App, races: int, progress: Progress) -> Counter[str]:
-    """A logout while a slow reader, a slow writer and a slow touch of that visitor are at work."""
-    found: Counter[str] = Counter()
-    slow = [f"{path}?work={SLOW}" for path in ("/me", "/set/late", "/touch")]
+def overtaken(
+    app: App, path: str, slow: Sequence[str], races: int, found: Counter[str], progress: Progress
+) -> Iterator[tuple[Browser, Browser, Answer, list[Answer]]]:
+    """Let each visitor ask for `path` while requests for the `slow` paths are under way.
+
+    Gives for each race the browser, a copy from before it, the answer, and those to `slow`.
+    """
     with Crowd(BATCH * (len(slow) + 1)) as crowd:
         while found["races"] < races:
             visitors = logged_in(app, crowd, min(BATCH, races - found["races"]))
             before = [visitor.another() for visitor in visitors]
-            flights = [[crowd.start(v, path) for path in slow] for v in visitors]
+            flights = [
+                [crowd.start(visitor, f"{each}?work={SLOW}") for each in slow]
+                for visitor in visitors
+            ]
             sleep(SLOW / 2000)
-            overtaken = time()
-            crowd.all((visitor, "/logout") for visitor in visitors)
-            for visitor, old, flight in zip(visitors, before, flights, strict=True):
+            moment = time()
+            answers = crowd.all((visitor, path) for visitor in visitors)
+            for visitor, old, answer, flight in zip(
+                visitors, before, answers, flights, strict=True
+            ):
                 late = [future.result() for future in flight]
-                if not counts(found, late, overtaken, races):
-                    continue
-                replayed = old.get("/me").json
-                shown = visitor.get("/me").json
-                found["alive"] += "user" in replayed or "user" in shown
-                found["errors"] += sum(answer.status != 200 for answer in late)
+                if counts(found, late, moment, races):
+                    yield visitor, old, answer, late
             progress(found["races"], races)
+
+
+def logouts(app: App, races: int, progress: Progress) -> Counter[str]:
+    """A logout while a slow reader, a slow writer and a slow touch of that visitor are at work."""
+    found: Counter[str] = Counter()
+    slow = ("/me", "/set/late", "/touch")
+    for visitor, old, _, late in overtaken(app, "/logout", slow, races, found, progress):
+        replayed = old.get("/me").json
+        shown = visitor.get("/me").json
+        found["alive"] += "user" in replayed or "user" in shown
+        found["errors"] += sum(answer.status != 200 for answer in late)
     return found
 
 
 def rotations(app: App, races: int, progress: Progress) -> Counter[str]:
     """A new session id while two slow readers and two slow writers of that visitor are at work."""
     found: Counter[str] = Counter()
-    slow = [f"{path}?work={SLOW}" for path in ("/me", "/set/a", "/me", "/set/b")]
-    with Crowd(BATCH * (len(slow) + 1)) as crowd:
-        while found["races"] < races:
-            visitors = logged_in(app, crowd, min(BATCH, races - found["races"]))
-            before = [visitor.another() for visitor in visitors]
-            flights = [[crowd.start(v, path) for path in slow] for v in visitors]
-            sleep(SLOW / 2000)
-            overtaken = time()
-            answers = crowd.all((visitor, "/rotate") for visitor in visitors)
-            for visitor, old, answer, flight in zip(
-                visitors, before, answers, flights, strict=True
-            ):
-                late = [future.result() for future in flight]
-                if not counts(found, late, overtaken, races):
-                    continue
-                new = Browser(app.port, {**old.cookies, **answer.cookies})
-                found["logged out"] += "user" not in visitor.another().get("/me").json
-                found["on the old id"] += visitor.cookies == old.cookies
-                found["old id opens"] += "user" in old.get("/me").json
-                found["data lost"] += not {"user", "first", "a", "b"} <= new.get("/me").json.keys()
-                found["errors"] += sum(answer.status != 200 for answer in late)
-            progress(found["races"], races)
+    slow = ("/me", "/set/a", "/me", "/set/b")
+    for visitor, old, rotated, late in overtaken(app, "/rotate", slow, races, found, progress):
+        new = Browser(app.port, {**old.cookies, **rotated.cookies})
+        found["logged out"] += "user" not in visitor.another().get("/me").json
+        found["on the old id"] += visitor.cookies == old.cookies
+        found["old id opens"] += "user" in old.get("/me").json
+        found["data lost"] += not {"user", "first", "a", "b"} <= new.get("/me").json.keys()
+        found["errors"] += sum(answer.status != 200 for answer in late)
     return found
 
 
