@@ -7,7 +7,8 @@
 # make bench-store  the store beside pgbench, and what each layer of it costs
 # make bench-growth the store on tables of up to ten million rows
 # make races        the races that sessions lose, here and in the peers
-# make constraints  write constraints.txt anew, with today's versions
+# make constraints  write constraints.txt anew, with today's versions that the oldest Python takes:
+#                   PYTHON=/usr/bin/python3 on Debian 12, whose 3.11.2 some packages leave out
 
 PYTHON ?= python3
 VENV ?= .venv
