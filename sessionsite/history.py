@@ -45,16 +45,17 @@ def _json_size(visits: list[str]) -> int:
     return len(json.dumps(visits))  # ASCII: as many bytes
 
 
-def has_sessions(request: Request) -> bool:
-    return request.registry.queryUtility(ISessionFactory) is not None
-
-
 class SiteRequest(Request):  # type: ignore[misc]  # untyped base
     """A request that knows whether it is a visit, and the history that it belongs to.
 
     A class of its own, since Pyramid makes one anew for each request that a property is added to
     in the usual way.
     """
+
+    @reify
+    def has_sessions(self) -> bool:
+        """Whether the site runs on a session factory at all."""
+        return self.registry.queryUtility(ISessionFactory) is not None
 
     @reify
     def may_be_visit(self) -> bool:
@@ -75,7 +76,7 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
     @reify
     def history(self) -> list[str]:
         """The visits of this session, newest first, the one that is being served included."""
-        if not self._is_of_a_page() or not has_sessions(self):
+        if not self._is_of_a_page() or not self.has_sessions:
             return []
         stored = _stored_history(self.session)
         if not self.may_be_visit:
@@ -121,7 +122,7 @@ def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
 
     def history_tween(request: Request) -> Response:
         response = handler(request)
-        if response.status_int == 200 and request.may_be_visit and has_sessions(request):
+        if response.status_int == 200 and request.may_be_visit and request.has_sessions:
             request.session[KEY] = request.history
             if request.session.peek_flash():
                 request.session.pop_flash()  # the page has shown them

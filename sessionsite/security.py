@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pyramid.config import Configurator
 from pyramid.csrf import LegacySessionCSRFStoragePolicy
@@ -15,20 +15,19 @@ from pyramid.response import Response
 from pyramid.tweens import INGRESS, MAIN
 from zope.interface import implementer
 
-from .history import has_sessions
 from .sessions import SAVE_TWEEN
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'"
 )
-HEADERS = {
-    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
+HEADERS = (
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
     # same-origin, not no-referrer: the check of a POST's origin needs to see it
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
+    ("Referrer-Policy", "same-origin"),
+    ("X-Content-Type-Options", "nosniff"),
+)
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
 
 Handler = Callable[[Request], Response]
@@ -39,7 +38,7 @@ class SessionCSRFPolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]  
     """The token is the session's; asking for one to compare with does not start a session."""
 
     def check_csrf_token(self, request: Request, supplied_token: str) -> bool:
-        if not has_sessions(request) or request.session.new:
+        if not request.has_sessions or request.session.new:
             return False
         return bool(super().check_csrf_token(request, supplied_token))
 
@@ -47,13 +46,15 @@ class SessionCSRFPolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]  
 def includeme(config: Configurator) -> None:
     config.include(".settings")
     site = config.registry.site
+    over_tls: Sequence[tuple[str, str]] = HEADERS
+    if site.hsts is not None:
+        over_tls = (*HEADERS, ("Strict-Transport-Security", f"max-age={site.hsts}"))
 
     def add_headers(event: NewResponse) -> None:
-        headers = event.response.headers
-        for name, value in HEADERS.items():
-            headers.setdefault(name, value)
-        if site.hsts is not None and event.request.scheme == "https":
-            headers["Strict-Transport-Security"] = f"max-age={site.hsts}"
+        headers = event.response.headerlist
+        present = {name.lower() for name, _ in headers}
+        wanted = over_tls if event.request.scheme == "https" else HEADERS
+        headers += [header for header in wanted if header[0].lower() not in present]
 
     config.add_subscriber(add_headers, NewResponse)
     config.set_csrf_storage_policy(SessionCSRFPolicy())

@@ -12,7 +12,6 @@ from pyramid.response import FileResponse, Response
 from pyramid.view import exception_view_config, notfound_view_config, view_config
 
 from .details import policy, session_details
-from .history import has_sessions
 from .routes import links
 from .sessions import check
 from .sessions.store import StoreError
@@ -25,7 +24,7 @@ FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
 
 def page(request: Request, title: str) -> dict[str, Any]:
     """What every page needs; only a visit gets the form, its token and the flash messages."""
-    session = request.session if has_sessions(request) and request.may_be_visit else None
+    session = request.session if request.has_sessions and request.may_be_visit else None
     return {
         "title": title,
         "links": links(request),

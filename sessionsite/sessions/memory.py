@@ -34,12 +34,8 @@ class MemoryStore:
             newest = self._alive(record.id, now)
             if newest is None or newest.version != expected_version:
                 return False
-            self._records[record.id] = replace(
-                newest,
-                payload=record.payload,
-                seen_at=record.seen_at,
-                expires_at=record.expires_at,
-                version=expected_version + 1,
+            self._records[record.id] = newest.saved(
+                record.payload, record.seen_at, record.expires_at
             )
             return True
 

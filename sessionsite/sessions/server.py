@@ -163,12 +163,9 @@ class ServerSessionFactory:
 
     def expiry(self, created_at: dt.datetime, now: dt.datetime) -> dt.datetime | None:
         """Return the nearer of idle and absolute end for a session in use at `now`."""
-        ends = [
-            start + length
-            for start, length in ((now, self._timeout), (created_at, self._lifetime))
-            if length is not None
-        ]
-        return min(ends, default=None)
+        idle = None if self._timeout is None else now + self._timeout
+        absolute = None if self._lifetime is None else created_at + self._lifetime
+        return min(idle, absolute) if idle and absolute else idle or absolute
 
     def expiry_due(self, record: Record, now: dt.datetime) -> bool:
         """Whether the stored expiry is off by `reissue_time` or more."""

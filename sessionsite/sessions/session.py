@@ -251,13 +251,7 @@ class ServerSession(SessionData):
 
     def _seen(self, record: Record, payload: str, now: datetime) -> Record:
         """Return the next version of `record`: in use now, with `payload`."""
-        return replace(
-            record,
-            payload=payload,
-            version=record.version + 1,
-            seen_at=now,
-            expires_at=self._ends(record, now),
-        )
+        return record.saved(payload, now, self._ends(record, now))
 
     def _ends(self, record: Record, now: datetime) -> datetime | None:
         # moved only when due, to leave the index alone
