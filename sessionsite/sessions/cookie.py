@@ -106,7 +106,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             self.changed()
             return result
 
-        def save_for_response(self, error: Exception | None = None) -> None:
+        def save_for_response(self, request: Request, error: Exception | None = None) -> None:
             """Raise `PayloadError` now, while there can still be an error page."""
             if error is None and self._dirty and not self._spent:
                 self._spent = True  # unless all goes well

@@ -34,6 +34,9 @@ class ServerSession(SessionData):
 
     Changes, `invalidate` and `regenerate` take effect in `save`, which runs by itself before
     the response is sent.
+
+    It holds no request: that one holds the session, and what hangs in a circle is not free before
+    the next garbage collection, when nothing of it is in the processor's caches any more.
     """
 
     def __init__(
@@ -46,7 +49,6 @@ class ServerSession(SessionData):
     ) -> None:
         super().__init__(loads(record.payload) if record else {})
         self._factory = factory
-        self._request = request
         self._record = record  # as last read or written: what a save compares and merges with
         self._detached = detached  # the secret was replaced a moment ago: nothing is kept
         self._ended_id: str | None = None
@@ -176,11 +178,11 @@ class ServerSession(SessionData):
             self._save_row(record, payload, now)
         self._touched = False
 
-    def save_for_response(self, error: Exception | None = None) -> None:
+    def save_for_response(self, request: Request, error: Exception | None = None) -> None:
         """The automatic save; `error` is what ends the request with no response to tell of it."""
         if error and not (self._record or self._ended_id):
             return  # nobody would have the cookie of a new session
-        if not self._factory.keeps_changes_after(error or self._request.exception, self._request):
+        if not self._factory.keeps_changes_after(error or request.exception, request):
             return
         try:
             self.save()
@@ -284,7 +286,7 @@ class ServerSession(SessionData):
         self.update(loads(payload))
 
     def _respond(self, request: Request, response: Response) -> None:
-        self.save_for_response()
+        self.save_for_response(request)
         prevent_caching(response)
         if self._spent or self._detached:
             return  # the browser may hold a newer cookie by now, or the session still lives

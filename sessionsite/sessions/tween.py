@@ -46,7 +46,7 @@ def _save(request: Request, error: Exception | None = None) -> None:
     # not request.session: that would open one
     save = getattr(request.__dict__.get("session"), "save_for_response", None)
     if save is not None:
-        save(error)
+        save(request, error)
 
 
 def _error_page(request: Request, exc: Exception) -> Response:

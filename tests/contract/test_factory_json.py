@@ -54,7 +54,7 @@ class TestJSON:
         request.session["good"] = 1
         request.session["bad"] = value
         with pytest.raises(PayloadError) as caught:
-            request.session.save_for_response()
+            request.session.save_for_response(request)
         assert named in str(caught.value)
         assert why in str(caught.value)
 
@@ -64,7 +64,7 @@ class TestJSON:
         circle.append(circle)
         request.session["circle"] = circle
         with pytest.raises(PayloadError, match=r"session\['circle'\].*itself"):
-            request.session.save_for_response()
+            request.session.save_for_response(request)
 
     def test_nesting_without_end_is_an_error_that_names_the_key(self, kit: Kit) -> None:
         request = kit.visitor().open()
@@ -73,4 +73,4 @@ class TestJSON:
             deep = [deep]
         request.session["deep"] = deep
         with pytest.raises(PayloadError, match=r"session\['deep'\].*deep"):
-            request.session.save_for_response()
+            request.session.save_for_response(request)

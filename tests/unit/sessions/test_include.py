@@ -1,6 +1,8 @@
 """`config.include("sessionsite.sessions")` in an app of somebody else's, and the factory alone."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -308,6 +310,30 @@ def test_a_secure_cookie_on_plain_http_is_warned_of_once(
         TestApp(app.app).get("/")
     warnings = [r for r in caplog.records if "trusted_proxy" in r.getMessage()]
     assert len(warnings) == 1
+
+
+def test_a_session_ends_with_its_request_and_not_with_the_garbage_collection(
+    make_app: Any,
+) -> None:
+    """Memory that is free at once is still in the processor's caches for the next request."""
+    kept = []
+    sent: dict[str, str] = {}
+
+    def view(request: Request) -> Response:
+        kept.append(weakref.ref(request.session))
+        return count(request)
+
+    app = make_app(view).app
+    gc.disable()
+    try:
+        for _ in range(3):
+            environ = Request.blank("/", headers=sent).environ
+            answer = app(environ, lambda _, headers, exc=None: sent.update(headers))
+            del environ, answer
+            sent["Cookie"] = sent["Set-Cookie"].partition(";")[0]
+        assert [session() for session in kept] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 def test_auto_is_as_secure_as_the_request(make_app: Any) -> None:
