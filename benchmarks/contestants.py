@@ -12,7 +12,7 @@ from benchmarks import install
 from tests.servers import free_port, listening
 from tests.servers.process import Server
 
-SECRET = "5ecre7-0f-the-benchmark-that-signs-nothing-else"  # noqa: S105
+SECRET = "5ecre7-0f-the-benchmark-that-signs-nothing-else"  # noqa: S105  # it is no secret
 PRODUCTION_INI = install.ROOT / "production.ini"
 
 

@@ -118,7 +118,7 @@ def updates(url: str) -> tuple[int, int]:
         if found == last:
             return last
         last = found
-        time.sleep(1.5)
+        time.sleep(1.5)  # a backend reports once a second at most
 
 
 def latencies(url: str, rows: int, operations: int) -> list[float]:

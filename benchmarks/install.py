@@ -32,7 +32,7 @@ def run(command: Sequence[str | Path], **options: object) -> str:
     """Run it and return what it printed. Raises NotInstalled with its last lines."""
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603
+        done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603  # ours; of any options
             words,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -1,7 +1,7 @@
 """Which Python the servers run on: the fastest build at hand of the version that runs this.
 
 Node is always an optimized build. A Python that was compiled with profile-guided optimization, as
-Debian's is, can answer a fifth more requests than the same version compiled without, as pyenv does
+Debian's is, answers a tenth more requests than the same version compiled without, as pyenv does
 unless told otherwise.
 """
 
@@ -13,9 +13,11 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from benchmarks.cli import output
+
 ROUNDS = 3
 WORTH = 1.05  # times as fast as ours: nothing else is a reason for another
-# A second of what servers do: calls, dicts, strings, JSON, regular expressions.
+# Half a second of what servers do: calls, dicts, strings, JSON, regular expressions.
 WORK = """
 import json, re, time
 class Thing:
@@ -37,12 +39,10 @@ def fastest() -> tuple[Path, str]:
     """Return the Python to make virtual environments with, and in words which that is."""
     own = Path(sys.executable)
     found = [own, *_others(own)]
-    seconds: dict[Path, list[float]] = {python: [] for python in found}
-    for _ in range(ROUNDS if len(found) > 1 else 0):
-        for python in found:
-            seconds[python].append(_seconds(python))
-    best = min(found, key=lambda python: min(seconds[python], default=0))
-    times = min(seconds[own], default=1) / min(seconds[best], default=1)
+    rounds = [[_seconds(python) for python in found] for _ in range(ROUNDS)]
+    seconds = dict(zip(found, map(min, zip(*rounds, strict=True)), strict=True))
+    best = min(found, key=seconds.__getitem__)
+    times = seconds[own] / seconds[best]
     if times < WORTH:
         return own, f"{_build(own)}: no other build of its version at hand is faster"
     return best, (
@@ -81,7 +81,8 @@ def _seconds(python: Path) -> float:
 
 
 def _output(python: Path, code: str) -> str:
-    done = subprocess.run(  # noqa: S603
-        [python, "-I", "-c", code], capture_output=True, text=True, check=False, timeout=120
-    )
-    return done.stdout.strip() if done.returncode == 0 else ""
+    """What `code` prints; nothing if this Python can't run it."""
+    try:
+        return output([python, "-I", "-c", code]).strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""

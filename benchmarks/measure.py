@@ -59,7 +59,7 @@ def load(wrk: str, ports: Sequence[int], cookie_files: Sequence[Path], seconds: 
             command = [wrk, f"-t{connections}", f"-c{connections}", f"-d{seconds:g}s"]
             command += ["--timeout", "10s", "-s", str(SCRIPT), f"http://127.0.0.1:{port}"]
             command += ["--", str(cookies)]
-            running.append(subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True))  # noqa: S603
+            running.append(subprocess.Popen(command, stdout=PIPE, stderr=PIPE, text=True))  # noqa: S603  # ours
         outputs = [process.communicate(timeout=seconds + 60) for process in running]
     finally:
         for process in running:

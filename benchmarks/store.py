@@ -25,8 +25,7 @@ import psycopg
 from benchmarks import cli, machine
 from benchmarks.cli import Report, output, progress, say, table
 from benchmarks.store_steps import NAMES, STEPS, key, with_values
-from sessionsite.sessions.settings import SQLSettings
-from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
+from sessionsite.sessions.sql import SQLAlchemyStore
 from tests.servers.postgres import Postgres, bindirs, start_postgres
 from tests.stores import sql_store
 
@@ -124,11 +123,7 @@ class Rate:
 
 def threads(url: str, count: int, seconds: float) -> Rate:
     """`count` threads of one process, on a pool with a connection for each."""
-    engine = {"url": url, "pool_size": str(count)}
-    settings = SQLSettings(
-        engine=engine, table="sessions", schema=None, create_table=False, timeout=5
-    )
-    store = store_from_settings(settings)
+    store = sql_store(url, engine={"pool_size": str(count)}, create_table=False)
     saved = [0] * count
     barrier = threading.Barrier(count + 1)
     end = [0.0]

@@ -39,14 +39,12 @@ class Lease:
             self._pool = cast(StorePool, self._engine.pool)  # another one after `dispose`
             self._pooled = self._pool.lend()
         except BaseException as exc:
-            try:
-                if isinstance(exc, (self._driver.Error, sa.exc.SQLAlchemyError)):
-                    reason = self._explain(exc)
-                    self._outage.begin(reason)
-                    raise StoreError(reason) from exc
+            self._outage.leave(self._asks)
+            if not isinstance(exc, (self._driver.Error, sa.exc.SQLAlchemyError)):
                 raise
-            finally:
-                self._outage.leave(self._asks)
+            reason = self._explain(exc)
+            self._outage.begin(reason)
+            raise StoreError(reason) from exc
         return self._pooled.dbapi_connection
 
     def __exit__(

@@ -7,15 +7,12 @@ import pytest
 
 from sessionsite.sessions.configuration import ConfigurationError
 from sessionsite.sessions.engine import database_url, make_engine
-from sessionsite.sessions.settings import SQLSettings
 from tests.servers import free_port
+from tests.stores import sql_settings
 
 
 def engine(url: str, **options: Any) -> Any:
-    settings = SQLSettings(
-        table="sessions", schema=None, create_table=False, timeout=5, engine={"url": url, **options}
-    )
-    return make_engine(settings)
+    return make_engine(sql_settings(url, engine=options))
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])

@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from sessionsite.sessions.engine import make_engine
-from sessionsite.sessions.settings import SQLSettings
 from sessionsite.testing import in_parallel
+from tests.stores import sql_settings
 
 MakePool = Callable[..., Any]
 
@@ -21,14 +21,7 @@ def make_pool(sqlite_url: str) -> Iterator[MakePool]:
     engines = []
 
     def make(**options: Any) -> Any:
-        settings = SQLSettings(
-            table="sessions",
-            schema=None,
-            create_table=False,
-            timeout=5,
-            engine={"url": sqlite_url, **options},
-        )
-        engines.append(make_engine(settings))
+        engines.append(make_engine(sql_settings(sqlite_url, engine=options)))
         return engines[-1].pool
 
     yield make

@@ -34,6 +34,13 @@ def query(store: SQLAlchemyStore, statement: str) -> Any:
         return result.scalar() if result.returns_rows else None
 
 
+def prepared(store: SQLAlchemyStore) -> list[str]:
+    """The names of the statements that are prepared on the connection that the store uses."""
+    with store._connection() as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements")
+        return [name for (name,) in cursor.fetchall()]
+
+
 ZONES = st.integers(-23 * 60, 23 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
 TIMES = st.datetimes(datetime(2, 1, 1), datetime(9998, 1, 1), timezones=ZONES)
 
@@ -73,11 +80,7 @@ def test_a_statement_is_prepared_once_a_connection(store: SQLAlchemyStore) -> No
     store.create(record())
     for _ in range(3):
         store.load(b"key-a", START)
-    with store._connection() as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_prepared_statements WHERE name = 'sessionsite_load'"
-        )
-        assert cursor.fetchone() == (1,)
+    assert prepared(store).count("sessionsite_load") == 1
 
 
 def test_behind_a_transaction_pooler_none_is_prepared(postgres_url: str) -> None:
@@ -85,9 +88,7 @@ def test_behind_a_transaction_pooler_none_is_prepared(postgres_url: str) -> None
     store.create(record())
     assert store.save(record(payload='{"n": 1}'), 1, START)
     assert store.load(b"key-a", START) == record(payload='{"n": 1}', version=2)
-    with store._connection() as connection, connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
-        assert cursor.fetchone() == (0,)
+    assert prepared(store) == []
     store.engine.dispose()
 
 
