@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 REQUIRES = [
+    "click >= 8.2",
     "psycopg[binary] >= 3.2",
     "pyramid >= 2.1",
     "pyramid-jinja2 >= 2.10",

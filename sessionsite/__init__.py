@@ -15,6 +15,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         config.include(".settings")
         config.include("pyramid_jinja2")
         config.include(".sessions")
+        config.include(".request")
         config.include(".history")
         config.include(".security")
         config.include(".routes")

@@ -97,7 +97,10 @@ def make_app(
         zope.sqlalchemy.register(opened, transaction_manager=request.tm)
         return opened
 
-    includes = ["pyramid_tm", "pyramid_retry", "sessionsite.sessions", "sessionsite.history"]
+    includes = [
+        "pyramid_tm", "pyramid_retry", "sessionsite.sessions", "sessionsite.request",
+        "sessionsite.history",
+    ]  # fmt: skip
     with Configurator(settings=settings) as config:
         for name in includes if tm_first else reversed(includes):
             config.include(name)

@@ -14,13 +14,14 @@ MAY_IMPORT = {
     "settings": {"sessions.configuration"},
     "routes": set(),
     "views": {
-        "details", "history", "routes", "sessions", "sessions.store", "sessions.tween",
+        "details", "routes", "sessions", "sessions.store", "sessions.tween",
     },
     "details": {"sessions.facts", "words"},
     "words": set(),
     "static_files": set(),
-    "history": {"routes", "sessions"},
-    "security": {"history", "sessions"},
+    "request": {"history", "routes"},
+    "history": {"sessions"},
+    "security": {"sessions"},
     "pshell": set(),
     "development": set(),
     "cli": {
