@@ -11,8 +11,8 @@ from pyramid.request import Request
 from pyramid.response import FileResponse, Response
 from pyramid.view import exception_view_config, notfound_view_config, view_config
 
-from .details import policy, session_details
 from .routes import links
+from .session_info import policy, session_details
 from .sessions import check
 from .sessions.store import StoreError
 from .sessions.tween import RETRY_AFTER

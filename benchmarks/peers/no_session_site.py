@@ -14,7 +14,7 @@ from visit import LIFETIME, LIMIT, TIMEOUT
 
 import sessionsite
 import sessionsite.views
-from sessionsite.details import Detail
+from sessionsite.session_info import Detail
 
 URLS = [f"https://bench.example/{path}" for path in ("contact", "about", "")]
 POLICY = {

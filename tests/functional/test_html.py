@@ -8,7 +8,7 @@ from typing import Any
 import html5lib
 import pytest
 
-from sessionsite.words import duration, relative
+from sessionsite.session_info import duration, relative
 from tests.conftest import ROOT
 from tests.functional.conftest import Site
 

@@ -14,10 +14,9 @@ MAY_IMPORT = {
     "settings": {"sessions.configuration"},
     "routes": set(),
     "views": {
-        "details", "routes", "sessions", "sessions.store", "sessions.tween",
+        "routes", "session_info", "sessions", "sessions.store", "sessions.tween",
     },
-    "details": {"sessions.facts", "words"},
-    "words": set(),
+    "session_info": {"sessions.facts"},
     "static_files": set(),
     "request": {"history", "routes"},
     "history": {"sessions"},

@@ -1,0 +1,89 @@
+"""What a page tells a visitor about the session: "Your session", and About's settings."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from pyramid.request import Request
+
+from .sessions.facts import session_facts
+
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+
+
+class Detail(NamedTuple):
+    """One line of "Your session"."""
+
+    term: str
+    text: str
+    moment: str = ""
+    """The time that `text` tells, in UTC, for `<time datetime>`; empty where it tells none."""
+
+
+def session_details(request: Request, now: datetime | None = None) -> list[Detail]:
+    """Return what a page can say about the session of a visit; never its token.
+
+    Another package's factory and session tell less than ours, and the lines that they can't
+    answer are left out.
+    """
+    now = now or datetime.now(UTC)
+    session: Any = request.session
+    facts = session_facts(request.registry)
+    created = datetime.fromtimestamp(session.created, UTC)
+    details = [_time("Started", created, now)]
+    if not session.new and (seen_at := getattr(session, "seen_at", None)):
+        details.append(_time("Seen before", seen_at, now))
+    if facts:
+        if facts.cookie.timeout is not None:
+            unused = now + timedelta(seconds=facts.cookie.timeout)
+            expires_at = getattr(session, "expires_at", None) or unused
+            details.append(_time("Ends unused", expires_at, now))
+        if facts.lifetime is not None:
+            latest = created + timedelta(seconds=facts.lifetime)
+            details.append(_time("Ends at the latest", latest, now))
+        details.append(Detail("Kept", facts.where))
+    if size := getattr(session, "size", None):
+        details.append(Detail("Size", f"{size} bytes"))
+    if public_id := getattr(session, "id", None):
+        details.append(Detail("Name", public_id))
+    return details
+
+
+def _time(term: str, moment: datetime, now: datetime) -> Detail:
+    return Detail(term, relative(moment, now), moment.astimezone(UTC).isoformat(timespec="seconds"))
+
+
+def policy(request: Request) -> dict[str, Any]:
+    """Return the settings in force, for About; empty with another package's factory.
+
+    Times are texts ("20 minutes"); None stands for no limit.
+    """
+    facts = session_facts(request.registry)
+    if facts is None:
+        return {}
+    cookie = facts.cookie
+    return {
+        "where": facts.where,
+        "cookie": cookie.cookie_name,
+        "secure": cookie.secure is True,
+        "httponly": cookie.httponly,
+        "samesite": cookie.samesite,
+        "max_age": cookie.max_age and duration(cookie.max_age),
+        "timeout": cookie.timeout and duration(cookie.timeout),
+        "lifetime": facts.lifetime and duration(facts.lifetime),
+    }
+
+
+def duration(seconds: float) -> str:
+    """Return `seconds` in the largest unit that fits, rounded: "20 minutes"."""
+    # a visitor reads "1 hour", not "60 minutes", for a second less than an hour
+    unit, size = next((u for u in _UNITS if seconds >= u[1] * 0.995), ("second", 1))
+    count = round(seconds / size)
+    return f"{count} {unit}{'' if count == 1 else 's'}"
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """Return when `moment` is, seen from `now`: "3 minutes ago", "in 12 hours", "just now"."""
+    seconds = (moment - now).total_seconds()
+    if abs(seconds) < 1:
+        return "just now"
+    return f"in {duration(seconds)}" if seconds > 0 else f"{duration(-seconds)} ago"
