@@ -3,17 +3,20 @@
 import gc
 import os
 import pty
+import re
+import signal
 import subprocess
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from sessionsite.cli import main
+from sessionsite.cli import main, table
 from sessionsite.sessions.settings import MIN_SECRET_LENGTH
 from sessionsite.testing import record
 from tests.conftest import ROOT
@@ -34,10 +37,7 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
 
     def run(*argv: str) -> tuple[int, str, str]:
         capsys.readouterr()
-        try:
-            status = main(argv)
-        except SystemExit as exc:  # argparse's way
-            status = int(exc.code or 0)
+        status = main(argv)
         gc.collect()  # what was left open is an error of this test, not of a later one
         return status, *capsys.readouterr()
 
@@ -168,11 +168,53 @@ def test_prune_shows_its_progress_on_a_terminal(url: str, expired: int) -> None:
         pass
     os.close(terminal)
     assert done.stdout == b"%d expired sessions removed\n" % expired
-    steps = [step.strip() for step in shown.decode().split("\r") if step.strip()]
-    assert [step.rpartition(" ")[2] for step in steps] == (["2/5", "4/5", "5/5"] if expired else [])
+    plain = re.sub(r"\x1b\[\?25[lh]", "", shown.decode())  # hides the cursor, and shows it again
+    steps = [step.strip() for step in plain.split("\r") if step.strip()]
+    counts = [step.rpartition(" ")[2] for step in steps]
+    assert counts == (["0/5", "2/5", "4/5", "5/5"] if expired else [])
     if expired:
-        assert steps[0] == f"[{'#' * 16}{'.' * 24}] 2/5"
-        assert steps[-1] == f"[{'#' * 40}] 5/5"
+        assert steps[0] == f"[{'-' * 36}]  0/5"
+        assert steps[-1] == f"[{'#' * 36}]  5/5"
+
+
+def test_prune_is_interrupted_between_two_batches(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(url, expired=5)
+    prune_all = table.prune_all
+
+    def interrupted(*args: Any) -> Iterator[int]:
+        for number, size in enumerate(prune_all(*args)):
+            yield size
+            if number == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(table, "prune_all", interrupted)
+    status, stdout, stderr = run("prune", PRODUCTION, "--batch-size", "2")
+    assert (status, stdout, one_line(stderr)) == (130, "", "sessionsite: interrupted")
+    assert select(url, "SELECT count(*) FROM sessions") == 2  # what has been deleted stays deleted
+
+
+def test_ctrl_c_ends_a_prune_that_waits_for_the_database(postgres_url: str) -> None:
+    fill(postgres_url, expired=5)
+    engine = sa.create_engine(postgres_url)
+    with engine.connect() as connection:
+        connection.execute(sa.text("LOCK TABLE sessions"))
+        process = subprocess.Popen(
+            [SCRIPT, "prune", PRODUCTION],
+            env={"DATABASE_URL": postgres_url},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        waiting = sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        while process.poll() is None and not connection.scalar(waiting):
+            pass
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=60)
+    engine.dispose()
+    assert (process.returncode, stdout, one_line(stderr)) == (130, "", "sessionsite: interrupted")
+    assert select(postgres_url, "SELECT count(*) FROM sessions") == 6
 
 
 # generate-secret
@@ -266,14 +308,28 @@ def test_a_database_that_can_not_be_used_is_one_line_without_the_password(
 def test_wrong_usage_is_2(run: Run, argv: tuple[str, ...]) -> None:
     status, stdout, stderr = run(*argv)
     assert (status, stdout) == (2, "")
-    assert stderr.startswith("usage: sessionsite")
+    assert stderr.startswith(("Usage: sessionsite", "Error: "))
 
 
-def test_help_names_every_command(run: Run) -> None:
-    status, stdout, _ = run("--help")
-    assert status == 0
+def test_a_full_disk_is_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [SCRIPT, "generate-secret"], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert "No space left" in one_line(done.stderr)
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_names_every_command(run: Run, option: str) -> None:
+    status, stdout, stderr = run(option)
+    assert (status, stderr) == (0, "")
     for command in ("init-db", "prune", "generate-secret"):
         assert command in stdout
+
+
+def test_version_is_the_installed_packages(run: Run) -> None:
+    assert run("--version") == (0, f"sessionsite {version('sessionsite')}\n", "")
 
 
 def test_the_command_is_installed_and_its_exit_status_is_the_processs() -> None:

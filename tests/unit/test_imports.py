@@ -23,7 +23,11 @@ MAY_IMPORT = {
     "security": {"sessions"},
     "pshell": set(),
     "development": set(),
-    "cli": {
+    "cli.__init__": {"cli", "cli.config", "cli.group"},
+    "cli.group": set(),
+    "cli.secret": {"cli.group"},
+    "cli.table": {"cli.config", "cli.group"},
+    "cli.config": {
         "sessions", "sessions.configuration", "sessions.server", "sessions.settings",
         "sessions.sql", "sessions.store", "sessions.sweeper", "sessions.table",
     },

@@ -1,0 +1,38 @@
+"""The `sessionsite` command.
+
+A command is one function in a module of its group, decorated with `@commands.command()`. It says
+what it did on stdout, and raises what went wrong: `ConfigurationError`, `StoreError`, or a
+`click.ClickException` whose message is one line.
+"""
+
+from collections.abc import Sequence
+
+import click
+
+from . import secret, table  # noqa: F401  # each adds its commands to the group
+from .config import ConfigurationError, StoreError
+from .group import commands
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv`, by default the process's own, and return its exit status.
+
+    0: done. 1: failed, with one line on stderr. 2: wrong usage. 130: interrupted.
+    """
+    try:
+        status = commands.main(argv, prog_name="sessionsite", standalone_mode=False)
+    except click.UsageError as exc:
+        exc.show()
+        return 2
+    except click.Abort:
+        return _failed("interrupted", 130)
+    except click.ClickException as exc:
+        return _failed(exc.format_message(), 1)
+    except (ConfigurationError, StoreError, OSError) as exc:
+        return _failed(str(exc), 1)
+    return status or 0  # a command returns nothing; --help, and a command's own exit, a status
+
+
+def _failed(reason: str, status: int) -> int:
+    click.echo(f"sessionsite: {' '.join(reason.split())}", err=True)
+    return status

@@ -1,0 +1,43 @@
+"""The commands that look after the table of sessions."""
+
+import sys
+
+import click
+
+from .config import BATCH, create_table, open_store, prune_all, utc_now
+from .group import commands, config_uri
+
+
+@commands.command("init-db")
+@config_uri
+def init_db(config_uri: str) -> None:
+    """Create the table of sessions where it is missing."""
+    with open_store(config_uri) as store:
+        created = create_table(store.engine, store.table)
+    click.echo(f"Table {store.table.fullname}: {'created' if created else 'is there already'}")
+
+
+@commands.command()
+@config_uri
+@click.option(
+    "--batch-size",
+    type=click.IntRange(min=1),
+    default=BATCH,
+    metavar="N",
+    show_default=True,
+    help="How many rows to delete at a time.",
+)
+def prune(config_uri: str, batch_size: int) -> None:
+    """Delete the sessions that have expired."""
+    now = utc_now()
+    removed = 0
+    with open_store(config_uri) as store:
+        # Counting reads all expired rows: it is for somebody who watches.
+        expired = store.count_expired(now) if sys.stderr.isatty() else 0
+        with click.progressbar(
+            length=expired, hidden=not expired, show_eta=False, show_pos=True, file=sys.stderr
+        ) as bar:
+            for size in prune_all(store, now, batch_size):
+                removed += size
+                bar.update(size)
+    click.echo(f"{removed} expired sessions removed")
