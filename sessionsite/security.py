@@ -35,7 +35,7 @@ Handler = Callable[[Request], Response]
 
 @implementer(ICSRFStoragePolicy)
 class SessionCSRFPolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]  # untyped base
-    """The token is the session's; asking for one to compare with does not start a session."""
+    """Keeps the CSRF token in the session; to check one starts no session."""
 
     def check_csrf_token(self, request: Request, supplied_token: str) -> bool:
         if not request.has_sessions or request.session.new:
@@ -51,26 +51,25 @@ def includeme(config: Configurator) -> None:
         over_tls = (*HEADERS, ("Strict-Transport-Security", f"max-age={site.hsts}"))
 
     def add_headers(event: NewResponse) -> None:
-        headers = event.response.headerlist
-        present = {name.lower() for name, _ in headers}
-        wanted = over_tls if event.request.scheme == "https" else HEADERS
-        headers += [header for header in wanted if header[0].lower() not in present]
+        for name, value in over_tls if event.request.scheme == "https" else HEADERS:
+            event.response.headers.setdefault(name, value)
 
     config.add_subscriber(add_headers, NewResponse)
     config.set_csrf_storage_policy(SessionCSRFPolicy())
-    # Browsers send the origin of every POST. To a client that sends none, the token is enough.
+    # Browsers send the origin of every POST. A client that sends none needs only the CSRF token.
     config.set_default_csrf_options(require_csrf=True, allow_no_origin=True)
-    # Outside all others, which take the path for granted (pyramid_debugtoolbar's, for one).
+    # Outside all other tweens: some, such as pyramid_debugtoolbar's, fail at a path that is no
+    # UTF-8.
     config.add_tween(
         "sessionsite.security.guard_tween_factory", under=INGRESS, over=[SAVE_TWEEN, MAIN]
     )
 
 
 def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:
-    """Answer 400 to a request that the site can't read, before anything is made from it.
+    """Answer 400 to a request that the site can't read or does not serve, before all else.
 
-    Its `Host` is missing, malformed, or none of `allowed_hosts`, its path is no UTF-8, or it
-    posts what is no form.
+    That is a request whose `Host` is missing, malformed or none of `allowed_hosts`, whose path is
+    no UTF-8, or whose form can't be read.
     """
     allowed = registry.site.allowed_hosts
 
@@ -78,14 +77,14 @@ def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:
         try:
             path = request.path_info
             _ = request.POST
-        # The latter is what WebOb raises for a form in an encoding of its own.
+        # WebOb raises DeprecationWarning for a form in any encoding but UTF-8.
         except (ValueError, LookupError, DeprecationWarning) as exc:
-            raise HTTPBadRequest("The path is not in UTF-8, or the form not readable.") from exc
+            raise HTTPBadRequest("The path is not UTF-8, or the form can't be read.") from exc
         match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
         if match and (not allowed or match[1].lower() in allowed):
             return
-        if path != "/healthz":  # load balancers often name no host, or an address
-            raise HTTPBadRequest("No site of this name is served here.")
+        if path != "/healthz":  # load balancers often send no host name, or an address
+            raise HTTPBadRequest("This server has no site of that name.")
 
     def guard_tween(request: Request) -> Response:
         try:
