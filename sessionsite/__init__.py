@@ -9,7 +9,7 @@ from .settings import expand_environment
 
 
 def main(global_config: dict[str, str], **settings: Any) -> Router:
-    """Return the WSGI app for the `[app:main]` section. Raises `ConfigurationError`."""
+    """Return the WSGI app that an `[app:main]` section describes. Raises `ConfigurationError`."""
     with Configurator(settings=expand_environment(settings)) as config:
         config.add_settings({"jinja2.trim_blocks": True, "jinja2.lstrip_blocks": True})
         config.include(".settings")

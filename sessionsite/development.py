@@ -1,10 +1,10 @@
-"""What pyramid_debugtoolbar needs to work on this site; named in development.ini alone."""
+"""What pyramid_debugtoolbar needs to work on this site; only development.ini includes it."""
 
 from pyramid.config import Configurator
 from pyramid.events import NewResponse
 from pyramid.request import Request
 
-# Its pages, and its traceback in place of a page that failed, are made of inline scripts.
+# The toolbar's pages, and the traceback that it shows for a failed page, use inline scripts.
 TOOLBAR_POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data:"
 
 
@@ -15,7 +15,7 @@ def includeme(config: Configurator) -> None:
 
 
 def _can_be_shown(request: Request) -> bool:
-    """The toolbar answers 500 to a query string that is no UTF-8; the site does not."""
+    """Leave out the toolbar where it would fail: at a query string that is no UTF-8."""
     try:
         _ = request.GET
     except UnicodeDecodeError:

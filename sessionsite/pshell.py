@@ -1,4 +1,4 @@
-"""`pshell production.ini`: the session store in scope."""
+"""What `pshell production.ini` offers: the session store, as `store`."""
 
 from typing import Any
 
@@ -6,6 +6,6 @@ from pyramid.interfaces import ISessionFactory
 
 
 def setup(env: dict[str, Any]) -> None:
-    """Add `store` to pshell's variables, where the factory has one."""
+    """Add `store` to pshell's variables; None where the session factory has no store."""
     factory = env["registry"].queryUtility(ISessionFactory)
     env["store"] = getattr(factory, "store", None)

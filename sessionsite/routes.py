@@ -10,18 +10,18 @@ PAGES = {"home": "Home", "about": "About", "contact": "Contact"}
 
 @dataclass(frozen=True, slots=True)
 class Links:
-    """The addresses that every page shows; made once, since they differ by the prefix alone."""
+    """The addresses that every page shows."""
 
     pages: tuple[tuple[str, str], ...]
-    """Title and address of each."""
+    """The title and the address of each page."""
     forget: str
     stylesheet: str
     icon: str
 
 
 def links(request: Request) -> Links:
-    """Return them for the path prefix that the site is mounted under."""
-    known: dict[str, Links] = request.registry.site_links
+    """Return the addresses under the path prefix (`SCRIPT_NAME`) that the site is mounted at."""
+    known: dict[str, Links] = request.registry.site_links  # made once for each prefix
     prefix = request.script_name
     if prefix not in known:
         known[prefix] = Links(

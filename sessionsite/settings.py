@@ -13,18 +13,20 @@ __all__ = ["ConfigurationError", "SiteSettings", "expand_environment", "site_set
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSettings:
+    """The keys of `sessionsite.*`, one attribute per key."""
+
     history_limit: int = 20
     """How many visits the history keeps."""
     history_bytes: int | None = 2400
-    """How many bytes of JSON text the history may take; None for any number."""
+    """How many bytes of JSON text the history may take; None is no limit."""
     contact: str = ""
     """The operator's address, for the Contact page."""
     allowed_hosts: tuple[str, ...] = ()
-    """The `Host` names that are served; none given, all of them."""
+    """The `Host` names that the site serves; with none given, it serves any."""
     error_page: bool = True
-    """Answer an unexpected error with the site's page; pyramid_debugtoolbar has a better one."""
+    """Answer an unexpected error with the site's own page, not with pyramid_debugtoolbar's."""
     hsts: int | None = None
-    """For how many seconds browsers are told to keep to https; None to tell them nothing."""
+    """For how many seconds browsers are to use https alone; None tells them nothing."""
 
 
 def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
@@ -44,5 +46,5 @@ def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
 
 
 def includeme(config: Configurator) -> None:
-    """Read them once, as `registry.site`. Raises `ConfigurationError`."""
+    """Read the site's settings into `registry.site`. Raises `ConfigurationError`."""
     config.registry.site = site_settings(config.registry.settings)
