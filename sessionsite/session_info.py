@@ -31,12 +31,12 @@ def session_details(request: Request, now: datetime | None = None) -> list[Detai
     created = datetime.fromtimestamp(session.created, UTC)
     details = [_time("Started", created, now)]
     if not session.new and (seen_at := getattr(session, "seen_at", None)):
-        details.append(_time("Seen before", seen_at, now))
+        details.append(_time("Last seen", seen_at, now))
     if facts:
         if facts.cookie.timeout is not None:
             unused = now + timedelta(seconds=facts.cookie.timeout)
             expires_at = getattr(session, "expires_at", None) or unused
-            details.append(_time("Ends unused", expires_at, now))
+            details.append(_time("Ends if unused", expires_at, now))
         if facts.lifetime is not None:
             latest = created + timedelta(seconds=facts.lifetime)
             details.append(_time("Ends at the latest", latest, now))

@@ -23,7 +23,7 @@ FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
 
 
 def page(request: Request, title: str) -> dict[str, Any]:
-    """What every page needs; only a visit gets the form, its token and the flash messages."""
+    """Return what every page shows; only a visit gets the form, its token and the messages."""
     session = request.session if request.has_sessions and request.may_be_visit else None
     return {
         "title": title,
@@ -38,7 +38,7 @@ def page(request: Request, title: str) -> dict[str, Any]:
 
 
 def error_page(request: Request, status: int, title: str, advice: str) -> dict[str, Any]:
-    """What an error page needs: neither session nor store."""
+    """Return what an error page shows; it asks neither session nor store."""
     request.response.status_int = status
     return {
         "title": title,
@@ -91,7 +91,7 @@ def favicon(request: Request) -> Response:
 
 @notfound_view_config(renderer="templates/error.jinja2")
 def not_found(request: Request) -> dict[str, Any]:
-    advice = "There is no page at this address. The menu leads to those there are."
+    advice = "There is no page at this address. The menu lists the pages of this site."
     return error_page(request, 404, "Not found", advice)
 
 
@@ -104,7 +104,7 @@ def bad_csrf(request: Request) -> dict[str, Any]:
 
 @exception_view_config(HTTPBadRequest, renderer="templates/error.jinja2")
 def bad_request(request: Request) -> dict[str, Any]:
-    advice = "The site could not make sense of this request. Check the address."
+    advice = "The site did not understand this request. Check the address."
     return error_page(request, 400, "Bad request", advice)
 
 
@@ -112,13 +112,13 @@ def bad_request(request: Request) -> dict[str, Any]:
 def unavailable(request: Request) -> dict[str, Any]:
     request.response.retry_after = RETRY_AFTER
     request.response.cache_control.no_store = True
-    advice = "Sessions can't be reached at the moment. Nothing is lost: try again in a minute."
+    advice = "The site can't reach its sessions. Your session is not lost: try again in a minute."
     return error_page(request, 503, "Unavailable", advice)
 
 
 def failed(request: Request) -> dict[str, Any]:
     log.error("Unexpected error", exc_info=request.exc_info)
-    advice = "Something went wrong on our side. It has been noted; trying again may help."
+    advice = "Something went wrong on our side. The site has logged the error. Please try again."
     return error_page(request, 500, "Error", advice)
 
 

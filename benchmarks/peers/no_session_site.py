@@ -36,8 +36,8 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         "viewed": True,
         "details": [
             detail("Started", "just now", now),
-            detail("Seen before", "just now", now),
-            detail("Ends unused", "in 20 minutes", now + timedelta(seconds=TIMEOUT)),
+            detail("Last seen", "just now", now),
+            detail("Ends if unused", "in 20 minutes", now + timedelta(seconds=TIMEOUT)),
             detail("Ends at the latest", "in 12 hours", now + timedelta(seconds=LIFETIME)),
             detail("Kept", "in a PostgreSQL database"),
             detail("Size", "645 bytes"),

@@ -31,8 +31,8 @@ def visit(session: Any, url: str, title: str) -> dict[str, Any]:
         "csrf_token": values["csrf_token"],
         "details": [
             moment("Started", values["created"], now),
-            moment("Seen before", seen, now),
-            moment("Ends unused", now + TIMEOUT, now),
+            moment("Last seen", seen, now),
+            moment("Ends if unused", now + TIMEOUT, now),
             moment("Ends at the latest", values["created"] + LIFETIME, now),
             {"term": "Kept", "text": "in a PostgreSQL database"},
             {"term": "Size", "text": f"{len(json.dumps(values))} bytes"},

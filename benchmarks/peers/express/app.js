@@ -79,8 +79,8 @@ function fixedVisits() {
 function details(session, seen, now) {
   return [
     moment('Started', session.created, now),
-    moment('Seen before', seen, now),
-    moment('Ends unused', now + TIMEOUT, now),
+    moment('Last seen', seen, now),
+    moment('Ends if unused', now + TIMEOUT, now),
     moment('Ends at the latest', session.created + LIFETIME, now),
     { term: 'Kept', text: 'in a PostgreSQL database' },
     { term: 'Size', text: `${JSON.stringify(session).length} bytes` },

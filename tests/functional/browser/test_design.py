@@ -154,7 +154,7 @@ class TestReading:
         page.locator("summary").click()
         terms = page.locator("details dt").all_inner_texts()
         assert terms == [
-            "Started", "Seen before", "Ends unused", "Ends at the latest", "Kept", "Size", "Name",
+            "Started", "Last seen", "Ends if unused", "Ends at the latest", "Kept", "Size", "Name",
         ]  # fmt: skip
         for moment in page.locator("details time").all():
             stamp = moment.get_attribute("datetime") or ""
