@@ -32,7 +32,7 @@ def prune(config_uri: str, batch_size: int) -> None:
     now = utc_now()
     removed = 0
     with open_store(config_uri) as store:
-        # Counting reads all expired rows: it is for somebody who watches.
+        # Counting reads every expired row, so only a progress bar that is shown pays for it.
         expired = store.count_expired(now) if sys.stderr.isatty() else 0
         with click.progressbar(
             length=expired, hidden=not expired, show_eta=False, show_pos=True, file=sys.stderr
