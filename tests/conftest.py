@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import Missing
-from tests.servers.postgres import Postgres, bindirs, start_postgres
-from tests.servers.redis import Redis, start_redis
+from tests.harness import Missing
+from tests.harness.postgres import Postgres, bindirs, start_postgres
+from tests.harness.redis import Redis, start_redis
 
 ROOT = Path(__file__).parent.parent
 CI = os.environ.get("CI", "").lower() in ("1", "true")

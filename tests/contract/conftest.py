@@ -11,8 +11,8 @@ from sessionsite.sessions.memory import MemoryStore
 from sessionsite.sessions.server import ServerSessionFactory
 from sessionsite.sessions.settings import server_settings
 from sessionsite.sessions.store import Record
-from tests.browser import Clock, Factory, Visitor
-from tests.stores import sql_store
+from tests.harness.stores import sql_store
+from tests.harness.visitor import Clock, Factory, Visitor
 
 SECRET = "a-secret-for-tests-that-is-long-enough"
 FACTORIES = ("cookie", "memory", "sqlite", "postgresql")

@@ -11,9 +11,9 @@ from tempfile import TemporaryDirectory
 
 from tests.conftest import ROOT
 from tests.functional.test_production import create_table, start_worker
-from tests.servers import Missing, can_bind, free_port
-from tests.servers.chromium import start_chromium
-from tests.servers.nginx import start_nginx
+from tests.harness import Missing, can_bind, free_port
+from tests.harness.chromium import start_chromium
+from tests.harness.nginx import start_nginx
 
 PICTURE = ROOT / "docs" / "screenshot.png"
 PORT = 8443  # it shows in the picture

@@ -19,7 +19,7 @@ from pyramid.paster import get_app
 from webtest import TestApp, TestResponse
 
 from tests.conftest import ROOT
-from tests.servers import Missing
+from tests.harness import Missing
 
 SITE = ROOT / "sessionsite"
 PAGES = {"/": "Sessions - Home", "/about": "Sessions - About", "/contact": "Sessions - Contact"}

@@ -22,8 +22,8 @@ from tests.functional.test_production import (
     production_ini,
     start_worker,
 )
-from tests.servers import free_port
-from tests.servers.postgres import Postgres
+from tests.harness import free_port
+from tests.harness.postgres import Postgres
 
 TIMEOUT = 1  # seconds, in the tests of a database that does not answer
 CONNECT_TIMEOUT = 2  # libpq waits for no less

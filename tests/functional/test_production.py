@@ -19,11 +19,11 @@ import pytest
 
 from sessionsite.cli import main
 from tests.conftest import ROOT
-from tests.servers import free_port
-from tests.servers.nginx import Nginx, start_nginx
-from tests.servers.postgres import Postgres
-from tests.servers.pserve import Pserve, start_pserve
-from tests.stores import sql_store
+from tests.harness import free_port
+from tests.harness.nginx import Nginx, start_nginx
+from tests.harness.postgres import Postgres
+from tests.harness.pserve import Pserve, start_pserve
+from tests.harness.stores import sql_store
 
 PRODUCTION = ROOT / "production.ini"
 SECRET = "only-the-tests-of-production-know-this-one"

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.harness import free_port
+from tests.harness.postgres import Postgres
+from tests.harness.pserve import start_pserve
+from tests.harness.stores import sql_store
 from tests.races.clients import COOKIE_NAME, Site
 from tests.races.gates import GateKeeper
-from tests.servers import free_port
-from tests.servers.postgres import Postgres
-from tests.servers.pserve import start_pserve
-from tests.stores import sql_store
 
 SECRET = "only-the-tests-of-races-know-this-secret"
 # More than the requests that any race holds at its gates in one process.

@@ -12,9 +12,9 @@ from pyramid.threadlocal import get_current_request
 from webtest import TestApp
 
 from sessionsite.sessions.store import Record
+from tests.harness.stores import sql_store
 from tests.races.broken import Naive
 from tests.races.transactional import Base, Order, make_app
-from tests.stores import sql_store
 
 # SQLite has one writer at a time, and that is the app until its commit; one that fails there
 # leaves the transaction open.

@@ -17,8 +17,8 @@ from sessionsite.cli import main
 from sessionsite.sessions.settings import MIN_SECRET_LENGTH
 from sessionsite.testing import record
 from tests.conftest import ROOT
-from tests.servers import free_port
-from tests.stores import sql_store
+from tests.harness import free_port
+from tests.harness.stores import sql_store
 
 PRODUCTION = str(ROOT / "production.ini")
 SCRIPT = str(Path(sysconfig.get_path("scripts")) / "sessionsite")

@@ -12,8 +12,8 @@ import pytest
 
 from sessionsite.cli import main
 from tests.conftest import ROOT
-from tests.servers import free_port
-from tests.servers.process import Server
+from tests.harness import free_port
+from tests.harness.process import Server
 
 UNIT = (ROOT / "deploy" / "sessionsite@.service").read_text("utf-8")
 OPTIONS = dict(re.findall(r"(?m)^(\w+)=(.*)$", UNIT))

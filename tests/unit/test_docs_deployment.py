@@ -24,9 +24,9 @@ from tests.functional.test_production import (
     production_ini,
     start_worker,
 )
-from tests.servers.nginx import start_nginx
-from tests.servers.postgres import Postgres
-from tests.stores import sql_store
+from tests.harness.nginx import start_nginx
+from tests.harness.postgres import Postgres
+from tests.harness.stores import sql_store
 
 DOCUMENT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 

@@ -1,4 +1,4 @@
-"""The launchers of tests/servers, and deploy/nginx.conf, which one of them runs."""
+"""The launchers of tests/harness, and deploy/nginx.conf, which one of them runs."""
 
 import http.client
 import importlib.util
@@ -20,12 +20,12 @@ import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 
-from tests.servers import Missing, can_bind, free_port, listening, postgres
-from tests.servers.nginx import Nginx, adapt, start_nginx
-from tests.servers.postgres import Postgres, bindirs, start_postgres
-from tests.servers.process import Server, ServerError, family, living
-from tests.servers.pserve import Pserve, start_pserve
-from tests.servers.redis import start_redis
+from tests.harness import Missing, can_bind, free_port, listening, postgres
+from tests.harness.nginx import Nginx, adapt, start_nginx
+from tests.harness.postgres import Postgres, bindirs, start_postgres
+from tests.harness.process import Server, ServerError, family, living
+from tests.harness.pserve import Pserve, start_pserve
+from tests.harness.redis import start_redis
 
 ROOT = Path(__file__).parents[2]
 S = TypeVar("S", bound=Server)
@@ -170,7 +170,7 @@ def test_no_server_outlives_a_test_process_that_is_killed(tmp_path: Path, paused
     script = f"""
 import json, sys
 from pathlib import Path
-from tests.servers import Missing, nginx, postgres, process, redis
+from tests.harness import Missing, nginx, postgres, process, redis
 directory = Path({str(tmp_path)!r})
 servers = []
 for start in (

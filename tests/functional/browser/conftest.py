@@ -10,10 +10,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.conftest import ROOT, required
 from tests.functional.screenshots import production_site
-from tests.servers import free_port
-from tests.servers.chromium import note_problems, start_chromium
-from tests.servers.postgres import Postgres
-from tests.servers.pserve import start_pserve
+from tests.harness import free_port
+from tests.harness.chromium import note_problems, start_chromium
+from tests.harness.postgres import Postgres
+from tests.harness.pserve import start_pserve
 
 SCREENSHOTS = ROOT / "test-output"
 ENDED = "Your session has ended, and its history is deleted."

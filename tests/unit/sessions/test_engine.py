@@ -7,8 +7,8 @@ import pytest
 
 from sessionsite.sessions.configuration import ConfigurationError
 from sessionsite.sessions.engine import database_url, make_engine
-from tests.servers import free_port
-from tests.stores import sql_settings
+from tests.harness import free_port
+from tests.harness.stores import sql_settings
 
 
 def engine(url: str, **options: Any) -> Any:

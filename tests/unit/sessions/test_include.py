@@ -18,7 +18,7 @@ from sessionsite.sessions.configuration import ConfigurationError
 from sessionsite.sessions.payload import PayloadError
 from sessionsite.sessions.server import session_factory_from_settings
 from sessionsite.sessions.store import StoreError
-from tests.servers import free_port
+from tests.harness import free_port
 
 SERVER = "sessionsite.sessions.server.session_factory_from_settings"
 COOKIE = "sessionsite.sessions.cookie.session_factory_from_settings"

@@ -5,8 +5,8 @@ import pytest
 from sessionsite.sessions.outage import Outage
 from sessionsite.sessions.store import StoreError
 from sessionsite.testing import START, in_parallel, record
-from tests.servers.postgres import Postgres
-from tests.stores import sql_store
+from tests.harness.postgres import Postgres
+from tests.harness.stores import sql_store
 
 
 def test_while_all_is_well_nobody_waits_for_anybody() -> None:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from sessionsite.sessions.engine import make_engine
 from sessionsite.testing import in_parallel
-from tests.stores import sql_settings
+from tests.harness.stores import sql_settings
 
 MakePool = Callable[..., Any]
 

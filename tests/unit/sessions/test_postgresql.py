@@ -18,7 +18,7 @@ from sessionsite.sessions.sql import SQLAlchemyStore
 from sessionsite.sessions.store import MalformedRecordError, StoreError
 from sessionsite.sessions.table import UTCDateTime
 from sessionsite.testing import START, record
-from tests.stores import sql_store
+from tests.harness.stores import sql_store
 
 
 @pytest.fixture

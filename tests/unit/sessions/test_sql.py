@@ -14,7 +14,7 @@ from sessionsite.sessions.server import ServerSessionFactory
 from sessionsite.sessions.settings import ServerSettings
 from sessionsite.sessions.store import MalformedRecordError, Record, RecordExistsError, StoreError
 from sessionsite.testing import START, record
-from tests.stores import sql_store
+from tests.harness.stores import sql_store
 
 
 def execute(store: Any, statement: str) -> Any:

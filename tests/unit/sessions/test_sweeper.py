@@ -9,8 +9,8 @@ from pyramid.config import Configurator
 from sessionsite.sessions.memory import MemoryStore
 from sessionsite.sessions.sweeper import Sweeper, prune_all
 from sessionsite.testing import START, record
-from tests.servers import free_port
-from tests.stores import sql_store
+from tests.harness import free_port
+from tests.harness.stores import sql_store
 
 
 def expired(store: Any, count: int) -> None:

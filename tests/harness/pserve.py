@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.servers.process import Server
+from tests.harness.process import Server
 
 DEFAULT_PORT = 6543
 

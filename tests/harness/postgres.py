@@ -17,8 +17,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy.engine import URL, make_url
 
-from tests.servers import Missing, free_port
-from tests.servers.process import Server, ServerError, tell_reaper
+from tests.harness import Missing, free_port
+from tests.harness.process import Server, ServerError, tell_reaper
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",

@@ -4,8 +4,8 @@ import shutil
 import socket
 from pathlib import Path
 
-from tests.servers import Missing, free_port
-from tests.servers.process import Server
+from tests.harness import Missing, free_port
+from tests.harness.process import Server
 
 
 class Redis(Server):

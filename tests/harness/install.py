@@ -1,6 +1,6 @@
 """Gets what the tests need and this machine lacks, where it can without asking.
 
-    python -m tests.install
+    python -m tests.harness.install
 
 As root on Debian or Ubuntu it uses apt, and for a browser, anywhere, Playwright's own download.
 What can't be had is named, and its tests are skipped: that is no failure, except with CI=true.
@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 
-from tests.servers.chromium import find_chromium
+from tests.harness.chromium import find_chromium
 
 PACKAGES = {
     "nginx": "nginx-light",
@@ -57,7 +57,7 @@ def missing_programs() -> list[str]:
 
 def run_command(command: Sequence[str]) -> None:
     """Run it, say so, and if it fails say what it said last."""
-    print("tests.install:", *command, flush=True)
+    print("tests.harness.install:", *command, flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:
         done = subprocess.run(
@@ -83,7 +83,8 @@ def main(missing: Callable[[], list[str]] = missing_programs, run: Run = run_com
     apt = os.geteuid() == 0 and shutil.which("apt-get") is not None
     left = install(missing, run, apt=apt)
     for name in left:
-        print(f"tests.install: no {name} (its package may be {PACKAGES[name]}): tests are skipped")
+        package = PACKAGES[name]
+        print(f"tests.harness.install: no {name} (its package may be {package}): tests are skipped")
     return int(bool(left) and os.environ.get("CI", "").lower() in ("1", "true"))
 
 

@@ -8,8 +8,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.servers import Missing, free_port, listening
-from tests.servers.process import Server
+from tests.harness import Missing, free_port, listening
+from tests.harness.process import Server
 
 SITE = Path(__file__).parents[2] / "deploy" / "nginx.conf"
 

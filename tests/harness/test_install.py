@@ -1,4 +1,4 @@
-"""What `python -m tests.install` runs, on machines that are not this one."""
+"""What `python -m tests.harness.install` runs, on machines that are not this one."""
 
 import subprocess
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.install import install, main, missing_programs, run_command
-from tests.servers.chromium import find_chromium
+from tests.harness.chromium import find_chromium
+from tests.harness.install import install, main, missing_programs, run_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,7 +99,8 @@ def test_a_command_that_fails_says_what_it_said_last(capsys: pytest.CaptureFixtu
 
 def test_looking_for_what_is_missing_does_not_load_playwright() -> None:
     code = (
-        "import sys, tests.install as i; i.missing_programs(); print('playwright' in sys.modules)"
+        "import sys, tests.harness.install as i; i.missing_programs();"
+        " print('playwright' in sys.modules)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

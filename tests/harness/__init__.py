@@ -1,4 +1,4 @@
-"""Launchers of the real servers that the functional tests run against.
+"""Launchers of the real servers that the tests run against, and what else several tests need.
 
 Each `start_…` returns a server that answers already. Leaving its `with` block ends it, and so does
 the end of the test process, however violent.
