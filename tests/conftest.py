@@ -1,8 +1,6 @@
-"""Real servers for the tests, one of each a run; and what is said where one is missing."""
+"""Real servers for the tests, one of each a process of the run, and the sites on them."""
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,35 +8,21 @@ import pytest
 from tests.harness import Missing
 from tests.harness.postgres import Postgres, bindirs, start_postgres
 from tests.harness.redis import Redis, start_redis
-
-ROOT = Path(__file__).parent.parent
-CI = os.environ.get("CI", "").lower() in ("1", "true")
-
-_missing: dict[str, str] = {}
-
-
-@contextmanager
-def required() -> Iterator[None]:
-    """Skip a test whose server is not on this machine; in CI nothing is skipped."""
-    try:
-        yield
-    except Missing as missing:
-        if CI:
-            pytest.fail(str(missing), pytrace=False)
-        _missing[missing.name] = missing.how_to_get_it
-        pytest.skip(str(missing))
+from tests.harness.sites import Site, making_sites
+from tests.harness.skipping import required
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _missing:
+    """Say once what was not there. From the reports, as the tests may run in other processes."""
+    reasons = {
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    }
+    if missing := sorted(reason for reason in reasons if "is not on this machine: " in reason):
         terminalreporter.section("not tested on this machine")
-    for name, how_to_get_it in _missing.items():
-        terminalreporter.write_line(f"{name}: {how_to_get_it}")
-
-
-@pytest.fixture(scope="session")
-def missing_is_a_skip() -> Callable[[], AbstractContextManager[None]]:
-    return required
+        for reason in missing:
+            terminalreporter.write_line(reason)
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +61,23 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         server = start_redis(tmp_path_factory.mktemp("redis"))
     with server:
         yield server
+
+
+@pytest.fixture
+def make_site(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Site]]:
+    """Make the site of development.ini, or of production.ini on SQLite or PostgreSQL."""
+
+    def url_of(name: str) -> str:
+        url: str = request.getfixturevalue(f"{name}_url")
+        return url
+
+    with making_sites(tmp_path, monkeypatch.setenv, url_of) as make:
+        yield make
+
+
+@pytest.fixture(params=["development", "sqlite", "postgres"])
+def site(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> Site:
+    """The site of each .ini file in turn."""
+    return make_site(request.param)

@@ -6,7 +6,7 @@ import pytest
 from pyramid.interfaces import ISession
 from zope.interface.verify import verifyObject
 
-from tests.contract.conftest import Kit, data_of
+from tests.contract.kit import Kit, data_of
 from tests.harness.visitor import Visitor
 
 

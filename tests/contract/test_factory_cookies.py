@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.contract.conftest import SECRET, Kit, data_of
+from tests.contract.kit import SECRET, Kit, data_of
 from tests.harness.visitor import Visitor
 
 

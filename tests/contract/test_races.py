@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from sessionsite.history import record_visit
-from tests.contract.conftest import Kit, begin, on_servers, stored
+from tests.contract.kit import Kit, begin, on_servers, stored
 from tests.harness.visitor import Visitor
 from tests.races.broken import LastWriterWinsStore, NoLockStore, UpsertStore
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions.store import SessionEndedError
-from tests.contract.conftest import Kit, begin, on_servers
+from tests.contract.kit import Kit, begin, on_servers
 from tests.harness.visitor import Visitor
 
 pytestmark = on_servers

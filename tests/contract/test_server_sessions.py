@@ -10,7 +10,7 @@ import pytest
 from pyramid_retry import RetryableException
 
 from sessionsite.sessions.store import SessionEndedError
-from tests.contract.conftest import Kit, begin, on_servers, stored, version
+from tests.contract.kit import Kit, begin, on_servers, stored, version
 from tests.harness.visitor import Visitor
 
 pytestmark = on_servers

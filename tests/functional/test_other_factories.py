@@ -7,7 +7,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from pyramid.interfaces import ISessionFactory
 from pyramid.paster import get_app
 from webtest import TestApp, TestResponse
 
-from tests.conftest import ROOT
+from tests import ROOT
 from tests.harness import Missing
+from tests.harness.skipping import required
 
 SITE = ROOT / "sessionsite"
 PAGES = {"/": "Sessions - Home", "/about": "Sessions - About", "/contact": "Sessions - Contact"}
@@ -92,9 +93,9 @@ def _redis_keys(url: str) -> int:
         return int(client.dbsize())
 
 
-def _require(package: str, missing_is_a_skip: Callable[[], AbstractContextManager[None]]) -> None:
+def _require(package: str) -> None:
     """Skip the test if `package` is not installed; in CI, fail."""
-    with missing_is_a_skip():
+    with required():
         if importlib.util.find_spec(package) is None:
             raise Missing(package, 'pip install -e ".[factories]"')
 
@@ -103,7 +104,7 @@ def _require(package: str, missing_is_a_skip: Callable[[], AbstractContextManage
 def choice(request: pytest.FixtureRequest, tmp_path: Path) -> Choice:
     name, way = request.param
     if name.startswith("pyramid_"):
-        _require(name, request.getfixturevalue("missing_is_a_skip"))
+        _require(name)
     match name:
         case "cookie":
             lines = f"session.secret = {SECRET}"

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from tests.conftest import ROOT
+from tests import ROOT
 from tests.harness.stores import sql_store
 
 

@@ -13,8 +13,8 @@ from psycopg import sql
 
 from tests.harness.postgres import Postgres
 from tests.races.clients import Crowd, Site
-from tests.races.conftest import processes
 from tests.races.gates import GateKeeper
+from tests.races.processes import processes
 
 SERVER, DATABASE, CLIENT = "America/New_York", "Australia/Lord_Howe", "Europe/Berlin"
 # When the clocks of one of them are put forward or back.

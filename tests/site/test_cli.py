@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sessionsite.cli import main
 from sessionsite.sessions.settings import MIN_SECRET_LENGTH
 from sessionsite.testing import record
-from tests.conftest import ROOT
+from tests import ROOT
 from tests.harness import free_port
 from tests.harness.stores import sql_store
 

@@ -14,7 +14,7 @@ from sessionsite.sessions.settings import (
     sql_settings,
 )
 from sessionsite.settings import site_settings
-from tests.conftest import ROOT
+from tests import ROOT
 
 SECRET = "a-secret-for-tests-that-is-long-enough"
 

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.functional.conftest import Site, history
+from tests.harness.sites import Site, history
 
 Answer = tuple[int, dict[str, str], str]
 

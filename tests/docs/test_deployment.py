@@ -3,7 +3,6 @@
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,8 +13,10 @@ from psycopg import sql
 
 from sessionsite.cli import main
 from sessionsite.testing import record
-from tests.conftest import ROOT
-from tests.functional.test_production import (
+from tests import ROOT
+from tests.harness.nginx import start_nginx
+from tests.harness.postgres import Postgres
+from tests.harness.production import (
     FORWARDED,
     PRODUCTION,
     Browser,
@@ -24,8 +25,7 @@ from tests.functional.test_production import (
     production_ini,
     start_worker,
 )
-from tests.harness.nginx import start_nginx
-from tests.harness.postgres import Postgres
+from tests.harness.skipping import required
 from tests.harness.stores import sql_store
 
 DOCUMENT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
@@ -149,13 +149,12 @@ def edited(directory: Path, ini: str) -> Path:
 def test_the_site_works_under_a_path(
     postgres_url: str,
     tmp_path: Path,
-    missing_is_a_skip: Callable[[], AbstractContextManager[None]],
 ) -> None:
     create_table(postgres_url)
     config = edited(tmp_path, block("Under a path", "ini"))
     (tmp_path / "nginx").mkdir()
     with start_worker(tmp_path, config, DATABASE_URL=postgres_url) as worker:
-        with missing_is_a_skip():
+        with required():
             nginx = start_nginx(tmp_path / "nginx", [worker.port, worker.port])
         with nginx:
             browser = Browser(nginx.url, nginx.certificate)

@@ -20,7 +20,7 @@ from sessionsite.sessions.settings import (
     server_settings,
 )
 from sessionsite.settings import SiteSettings, site_settings
-from tests.conftest import ROOT
+from tests import ROOT
 
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 SECRET = "0123456789abcdef" * 4

@@ -1,18 +1,16 @@
 """The site as its .ini files describe it, for WebTest."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from pyramid.interfaces import ISessionFactory
 from pyramid.paster import get_app
 from webtest import TestApp
 
 from sessionsite.cli import main as sessionsite
-from tests.conftest import ROOT
-
-SITES = ("development", "sqlite", "postgres")
+from tests import ROOT
 
 
 class Site:
@@ -40,11 +38,11 @@ class Site:
         return self.app.registry.queryUtility(ISessionFactory)
 
 
-@pytest.fixture
-def make_site(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@contextmanager
+def making_sites(
+    directory: Path, set_variable: Callable[[str, str], None], url_of: Callable[[str], str]
 ) -> Iterator[Callable[..., Site]]:
-    """Make the site of development.ini, or of production.ini on SQLite or PostgreSQL.
+    """Make the site of development.ini, or of production.ini on the database of `url_of(name)`.
 
     Keyword arguments replace or add lines of its [app:main] section.
     """
@@ -57,26 +55,22 @@ def make_site(
             kept = [line for line in text.splitlines() if not line.startswith(f"{key} =")]
             kept.insert(kept.index("[app:main]") + 1, f"{key} = {value}")
             text = "\n".join(kept)
-        changed = tmp_path / ini.name
+        changed = directory / ini.name
         changed.write_text(text)
         if name != "development":
-            monkeypatch.setenv("DATABASE_URL", request.getfixturevalue(f"{name}_url"))
-            monkeypatch.setenv("SESSION_SECRET", "a-secret-for-tests-that-is-long-enough")
+            set_variable("DATABASE_URL", url_of(name))
+            set_variable("SESSION_SECRET", "a-secret-for-tests-that-is-long-enough")
             assert sessionsite(["init-db", str(changed)]) == 0
         site = Site(name, get_app(str(changed)))
         if store := getattr(site.factory, "store", None):
             engines.append(store.engine)
         return site
 
-    yield make
-    for engine in engines:
-        engine.dispose()
-
-
-@pytest.fixture(params=SITES)
-def site(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> Site:
-    """The site of each .ini file in turn."""
-    return make_site(request.param)
+    try:
+        yield make
+    finally:
+        for engine in engines:
+            engine.dispose()
 
 
 def history(page: Any) -> list[str]:

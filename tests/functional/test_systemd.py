@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sessionsite.cli import main
-from tests.conftest import ROOT
+from tests import ROOT
 from tests.harness import free_port
 from tests.harness.process import Server
 
