@@ -1,10 +1,10 @@
-"""Settings: typed and strict; a wrong one is refused in one line that names the key."""
+"""Settings of the factories: typed and strict; a wrong one is refused in a line that names the key."""
 
 from typing import Any
 
 import pytest
 
-from sessionsite.sessions.configuration import ConfigurationError, expand_environment
+from sessionsite.sessions.configuration import ConfigurationError
 from sessionsite.sessions.cookie import session_factory_from_settings as cookie_factory
 from sessionsite.sessions.settings import (
     DEVELOPMENT_SECRET,
@@ -13,10 +13,8 @@ from sessionsite.sessions.settings import (
     server_settings,
     sql_settings,
 )
-from sessionsite.settings import site_settings
 from tests import ROOT
-
-SECRET = "a-secret-for-tests-that-is-long-enough"
+from tests.harness.refusals import SECRET, check_refusal
 
 
 def server(**changes: Any) -> Any:
@@ -136,18 +134,6 @@ REFUSED_BY_COOKIE: list[tuple[dict[str, Any], str, str]] = [
 ]
 
 
-def check_refusal(call: Any, key: str, advice: str) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        call()
-    message = str(caught.value)
-    assert isinstance(caught.value, ValueError)
-    assert message.startswith(key)
-    assert advice in message
-    assert "\n" not in message
-    assert SECRET not in message
-    assert "short" not in message.replace("short a time", "")
-
-
 @pytest.mark.parametrize(("changes", "key", "advice"), [*REFUSED, *REFUSED_BY_SERVER], ids=repr)
 def test_the_server_factory_refuses(changes: dict[str, Any], key: str, advice: str) -> None:
     check_refusal(lambda: server(**changes), key, advice)
@@ -171,44 +157,3 @@ def test_no_secret_shows_in_a_repr() -> None:
 def test_the_secrets_that_the_project_prints_are_refused() -> None:
     assert f"session.secret = {DEVELOPMENT_SECRET}\n" in (ROOT / "development.ini").read_text()
     assert DEVELOPMENT_SECRET in PUBLISHED_SECRETS
-
-
-class TestSiteSettings:
-    def test_the_defaults(self) -> None:
-        site = site_settings({})
-        assert (site.history_limit, site.history_bytes) == (20, 2400)
-        assert (site.contact, site.allowed_hosts, site.hsts) == ("", (), None)
-
-    @pytest.mark.parametrize(
-        ("key", "value"),
-        [("history_limit", "0"), ("history_limit", "none"), ("history_bytes", "1"),
-         ("history_bytes", "x"), ("hsts", "yes"), ("histroy_limit", "5")],
-    )  # fmt: skip
-    def test_a_wrong_one_is_refused(self, key: str, value: str) -> None:
-        call = {f"sessionsite.{key}": value}
-        check_refusal(lambda: site_settings(call), f"sessionsite.{key}", "")
-
-
-class TestEnvironment:
-    def test_variables_are_replaced(self) -> None:
-        settings = {"a": "x${A}y", "b": "${B:-default}", "c": "${E:-d}", "n": 5, "p": "$A {A} %"}
-        assert expand_environment(settings, {"A": "1", "E": ""}) == {
-            "a": "x1y", "b": "default", "c": "d", "n": 5, "p": "$A {A} %",
-        }  # fmt: skip
-
-    def test_what_a_variable_holds_is_taken_as_it_is(self) -> None:
-        assert expand_environment({"a": "${A}"}, {"A": "${B}%(here)s"})["a"] == "${B}%(here)s"
-
-    def test_an_empty_default_is_a_default(self) -> None:
-        assert expand_environment({"a": "${A:-}"}, {}) == {"a": ""}
-
-    def test_one_that_is_not_set_is_named(self) -> None:
-        with pytest.raises(ConfigurationError, match=r"session\.secret .* SESSION_SECRET"):
-            expand_environment({"session.secret": "${SESSION_SECRET}"}, {})
-
-    @pytest.mark.parametrize("environ", [{}, {"A": ""}])
-    def test_an_empty_variable_without_a_default_counts_as_not_set(
-        self, environ: dict[str, str]
-    ) -> None:
-        with pytest.raises(ConfigurationError, match="A"):
-            expand_environment({"key": "${A}"}, environ)

@@ -1,4 +1,6 @@
-"""The pool: connections that stay checked out between two statements, and starve nobody."""
+"""Connections: lent from statement to statement, they starve nobody; while the store is away,
+one request at a time asks for it, and the others fail at once.
+"""
 
 import sqlite3
 import time
@@ -10,8 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from sessionsite.sessions.engine import make_engine
-from sessionsite.testing import in_parallel
-from tests.harness.stores import sql_settings
+from sessionsite.sessions.outage import Outage
+from sessionsite.sessions.store import StoreError
+from sessionsite.testing import START, in_parallel, record
+from tests.harness.postgres import Postgres
+from tests.harness.stores import sql_settings, sql_store
 
 MakePool = Callable[..., Any]
 
@@ -133,3 +138,54 @@ def test_dispose_closes_what_is_kept_and_what_comes_back_later(make_pool: MakePo
     assert [is_open(connection) for connection in connections] == [False, True]
     pool.take_back(lent)
     assert [is_open(connection) for connection in connections] == [False, False]
+
+
+# While the store is away
+
+
+def test_while_all_is_well_nobody_waits_for_anybody() -> None:
+    outage = Outage()
+    assert [outage.enter(), outage.enter()] == [False, False]
+
+
+def test_while_one_asks_the_others_fail_at_once() -> None:
+    outage = Outage()
+    outage.begin("no answer")
+    asks = outage.enter()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no answer"):
+            outage.enter()
+    outage.end()
+    outage.leave(asks)
+    assert [outage.enter(), outage.enter()] == [False, False]
+
+
+def test_the_next_one_asks_again() -> None:
+    outage = Outage()
+    outage.begin("no answer")
+    for _ in range(2):
+        asks = outage.enter()
+        assert asks
+        outage.leave(asks)
+
+
+def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(
+    stoppable_postgres: Postgres,
+) -> None:
+    store = sql_store(stoppable_postgres.create_database("outage"), timeout=2)
+    store.create(record())
+    stoppable_postgres.pause()
+    for _ in range(2):  # by the connection that stands, and by a new one
+        with pytest.raises(StoreError):
+            store.load(b"key-a", START)
+
+    def load(_: int) -> str:
+        with pytest.raises(StoreError) as caught:
+            store.load(b"key-a", START)
+        return str(caught.value)
+
+    reasons = in_parallel(8, load)
+    assert sum(reason.startswith("still away") for reason in reasons) == 7
+    stoppable_postgres.resume()
+    assert store.load(b"key-a", START) == record()
+    store.engine.dispose()
