@@ -1,4 +1,4 @@
-"""Settings of the factories: typed and strict; a wrong one is refused in a line that names the key."""
+"""Settings of the factories: typed and strict; a wrong one is refused in one line that names it."""
 
 from typing import Any
 
