@@ -4,10 +4,16 @@ Each `start_…` returns a server that answers already. Leaving its `with` block
 the end of the test process, however violent.
 """
 
-import random
+import fcntl
+import os
+import secrets
 import socket
+import tempfile
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
-_taken: set[int] = set()
+PORTS = range(20_000, 32_000)
 
 
 class Missing(Exception):
@@ -20,16 +26,40 @@ class Missing(Exception):
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on, never the same one twice.
+    """A port of 127.0.0.1 that nothing listens on, given to nobody else while this process lives.
 
     From below the range that outgoing connections take theirs from: one of those could sit on the
-    port of a server that is being restarted.
+    port of a server that is being restarted. Not from `random`, whose seed a plugin of pytest sets
+    to the same in each process.
     """
     while True:
-        port = random.randrange(20_000, 32_000)
-        if port not in _taken and can_bind(port):
-            _taken.add(port)
+        port = PORTS.start + secrets.randbelow(len(PORTS))
+        if _claim(port) and can_bind(port):
             return port
+
+
+_claimed: set[int] = set()
+
+
+def _claim(port: int) -> bool:
+    """Whether the port is now ours: a lock on its byte of a file that all test processes share.
+
+    The kernel lets go of it at our end, however violent.
+    """
+    if port in _claimed:  # the kernel would grant it to us again
+        return False
+    with suppress(OSError):
+        fcntl.lockf(_claims(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+        _claimed.add(port)
+        return True
+    return False
+
+
+@cache
+def _claims() -> int:
+    """The file's descriptor, for ever: to close any of a process's drops all its locks."""
+    path = Path(tempfile.gettempdir(), f"sessionsite-tests-ports-{os.getuid()}")
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
 
 def can_bind(port: int) -> bool:

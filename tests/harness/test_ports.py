@@ -1,7 +1,12 @@
-"""Ports: each is given once."""
+"""Ports: each is given once, to one of all processes that test."""
 
 import socket
+import subprocess
+import sys
 
+import pytest
+
+from tests import ROOT, harness
 from tests.harness import can_bind, free_port, listening
 
 
@@ -13,3 +18,26 @@ def test_a_free_port_is_given_once_and_can_be_listened_on() -> None:
     with socket.create_server(("127.0.0.1", ports[0])):
         assert listening(ports[0])
         assert not can_bind(ports[0])
+
+
+def test_a_port_that_another_process_has_been_given_is_not_given_here(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    code = (
+        "import sys; from tests.harness import free_port; print(free_port(), flush=True); input()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout is not None
+    port = int(other.stdout.readline())
+    assert can_bind(port)
+    assert not harness._claim(port)
+
+    other.communicate("\n")
+    monkeypatch.setattr(harness, "PORTS", range(port, port + 1))
+    assert free_port() == port

@@ -233,7 +233,7 @@ def test_a_file_that_can_not_be_read_is_one_line(run: Run, tmp_path: Path, name:
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        (f"postgresql://site:hunter2@127.0.0.1:{free_port()}/site", "Connection refused"),
+        ("postgresql://site:hunter2@127.0.0.1:{free_port}/site", "Connection refused"),
         ("postgresql://site:hunter2@127.0.0.1:port/site", "session.sqlalchemy.url"),
         ("mysql://site:hunter2@127.0.0.1/site", "session.sqlalchemy.url"),
         ("sqlite:////no/such/folder/site.db", "unable to open database file"),
@@ -242,7 +242,7 @@ def test_a_file_that_can_not_be_read_is_one_line(run: Run, tmp_path: Path, name:
 def test_a_database_that_can_not_be_used_is_one_line_without_the_password(
     run: Run, monkeypatch: pytest.MonkeyPatch, command: str, url: str, reason: str
 ) -> None:
-    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("DATABASE_URL", url.format(free_port=free_port()))
     status, stdout, stderr = run(command, PRODUCTION)
     assert (status, stdout) == (1, "")
     assert reason in one_line(stderr)
