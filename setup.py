@@ -29,6 +29,8 @@ EXTRAS = {
         "pyramid_retry",
         "pyramid_tm",
         "pytest",
+        "pytest-randomly",
+        "pytest-xdist",
         "WebTest",
         "zope.sqlalchemy",
     ],
