@@ -2,14 +2,42 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from tests.harness import Missing
 from tests.harness.postgres import Postgres, bindirs, start_postgres
+from tests.harness.process import Server
 from tests.harness.redis import Redis, start_redis
 from tests.harness.sites import Site, making_sites
 from tests.harness.skipping import required
+
+# Fixtures that start a server or a browser; the others that do take these.
+SERVERS = {"browser", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixtures start a server.
+
+    A parameter that chooses a server, and a test that starts its own, are marked where they are.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and SERVERS & set(item.fixturenames):
+            item.add_marker("servers")
+
+
+@pytest.fixture(autouse=True)
+def _only_what_is_marked_starts_a_server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that `-m "not servers"` starts none, whatever somebody forgets to mark."""
+    if request.node.get_closest_marker("servers") is None:
+
+        def refuse(server: Server, *_: object) -> NoReturn:
+            pytest.fail(f"{type(server).__name__} in a test without the marker `servers`")
+
+        monkeypatch.setattr(Server, "start", refuse)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -64,20 +92,39 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def make_site(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Site]]:
+def make_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Make the site of development.ini, or of production.ini on SQLite or PostgreSQL."""
 
     def url_of(name: str) -> str:
         url: str = request.getfixturevalue(f"{name}_url")
         return url
 
-    with making_sites(tmp_path, monkeypatch.setenv, url_of) as make:
+    with making_sites(tmp_path, url_of) as make:
         yield make
 
 
-@pytest.fixture(params=["development", "sqlite", "postgres"])
-def site(request: pytest.FixtureRequest, make_site: Callable[..., Site]) -> Site:
-    """The site of each .ini file in turn."""
-    return make_site(request.param)
+@pytest.fixture(
+    scope="module",
+    params=["development", "sqlite", pytest.param("postgres", marks=pytest.mark.servers)],
+)
+def shared_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """The site of each .ini file in turn. To make one takes longer than most tests of it do."""
+    directory = tmp_path_factory.mktemp("site")
+
+    def url_of(name: str) -> str:
+        if name == "sqlite":
+            return f"sqlite:///{directory}/sessions.db"
+        postgres: Postgres = request.getfixturevalue("postgres")
+        return postgres.create_database("site")
+
+    with making_sites(directory, url_of) as make:
+        yield make(request.param)
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    """The site of each .ini file in turn, with no session in it."""
+    shared_site.forget_everybody()
+    return shared_site

@@ -11,7 +11,12 @@ from sessionsite.sessions.store import Record
 from tests.harness.visitor import Clock, Factory, Visitor
 
 SECRET = "a-secret-for-tests-that-is-long-enough"
-FACTORIES = ("cookie", "memory", "sqlite", "postgresql")
+FACTORIES = (
+    "cookie",
+    "memory",
+    "sqlite",
+    pytest.param("postgresql", marks=pytest.mark.servers),
+)
 
 
 class Kit:

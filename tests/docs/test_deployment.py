@@ -174,6 +174,7 @@ def test_the_site_works_under_a_path(
                 assert browser.get(path).status == 200
 
 
+@pytest.mark.servers
 def test_the_proxy_can_be_on_another_host(sqlite_url: str, tmp_path: Path) -> None:
     needs_another_address()
     create_table(sqlite_url)

@@ -16,6 +16,8 @@ from tests.harness.nginx import Nginx, start_nginx
 from tests.harness.probe import serve, write_probe
 from tests.harness.skipping import started
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:

@@ -41,15 +41,21 @@ THEIRS = [
         (name, way),
         id=f"{name}{'-by-includes' if way == BY_INCLUDES else ''}",
         marks=[
-            pytest.mark.filterwarnings(f"ignore:{text}:DeprecationWarning")
-            for package, text in WARNINGS.items()
-            if package == name
+            *(
+                pytest.mark.filterwarnings(f"ignore:{text}:DeprecationWarning")
+                for package, text in WARNINGS.items()
+                if package == name
+            ),
+            *([pytest.mark.servers] if name == "pyramid_session_redis" else []),
         ],
     )
     for name in ("pyramid_beaker", *WARNINGS)
     for way in (BY_NAME, BY_INCLUDES)
 ]
-OURS = [pytest.param((name, BY_NAME), id=name) for name in ("cookie", "sqlite", "postgresql")]
+OURS = [
+    *(pytest.param((name, BY_NAME), id=name) for name in ("cookie", "sqlite")),
+    pytest.param(("postgresql", BY_NAME), id="postgresql", marks=pytest.mark.servers),
+]
 # The site may import none of these, nor anything inside them.
 FACTORY_MODULES = {
     "beaker",

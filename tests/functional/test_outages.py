@@ -25,6 +25,8 @@ from tests.harness.production import (
     start_worker,
 )
 
+pytestmark = pytest.mark.servers
+
 TIMEOUT = 1  # seconds, in the tests of a database that does not answer
 CONNECT_TIMEOUT = 2  # libpq waits for no less
 SLACK = 3  # for a machine that does other things too

@@ -28,6 +28,8 @@ from tests.harness.production import (
 from tests.harness.pserve import Pserve
 from tests.harness.skipping import required
 
+pytestmark = pytest.mark.servers
+
 
 @dataclass(frozen=True)
 class Deployment:

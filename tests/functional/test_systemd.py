@@ -66,6 +66,7 @@ def environment(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     }
 
 
+@pytest.mark.servers
 def test_each_instance_serves_at_its_own_port(tmp_path: Path, environment: dict[str, str]) -> None:
     folders = [tmp_path / name for name in ("one", "another")]
     for folder in folders:
@@ -78,6 +79,7 @@ def test_each_instance_serves_at_its_own_port(tmp_path: Path, environment: dict[
         assert one.get("/") == another.get("/") == 200
 
 
+@pytest.mark.servers
 def test_each_instance_has_one_core_the_next_port_the_next_core(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -87,6 +89,7 @@ def test_each_instance_has_one_core_the_next_port_the_next_core(
         assert os.sched_getaffinity(instance.pid) == (own if own <= cores else cores)
 
 
+@pytest.mark.servers
 def test_an_instance_starts_where_it_can_not_have_its_core(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
@@ -98,6 +101,7 @@ def test_an_instance_starts_where_it_can_not_have_its_core(
         assert instance.get("/") == 200
 
 
+@pytest.mark.servers
 def test_its_stop_signal_ends_an_instance_in_good_order(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pyramid.interfaces import ISessionFactory
 from pyramid.paster import get_app
 from webtest import TestApp
@@ -37,11 +38,15 @@ class Site:
     def factory(self) -> Any:
         return self.app.registry.queryUtility(ISessionFactory)
 
+    def forget_everybody(self) -> None:
+        """Delete every session that a store has."""
+        if store := getattr(self.factory, "store", None):
+            with store.engine.connect() as connection:  # in AUTOCOMMIT mode
+                connection.exec_driver_sql("DELETE FROM sessions")
+
 
 @contextmanager
-def making_sites(
-    directory: Path, set_variable: Callable[[str, str], None], url_of: Callable[[str], str]
-) -> Iterator[Callable[..., Site]]:
+def making_sites(directory: Path, url_of: Callable[[str], str]) -> Iterator[Callable[..., Site]]:
     """Make the site of development.ini, or of production.ini on the database of `url_of(name)`.
 
     Keyword arguments replace or add lines of its [app:main] section.
@@ -57,11 +62,12 @@ def making_sites(
             text = "\n".join(kept)
         changed = directory / ini.name
         changed.write_text(text)
-        if name != "development":
-            set_variable("DATABASE_URL", url_of(name))
-            set_variable("SESSION_SECRET", "a-secret-for-tests-that-is-long-enough")
-            assert sessionsite(["init-db", str(changed)]) == 0
-        site = Site(name, get_app(str(changed)))
+        with pytest.MonkeyPatch.context() as environment:
+            if name != "development":
+                environment.setenv("DATABASE_URL", url_of(name))
+                environment.setenv("SESSION_SECRET", "a-secret-for-tests-that-is-long-enough")
+                assert sessionsite(["init-db", str(changed)]) == 0
+            site = Site(name, get_app(str(changed)))
         if store := getattr(site.factory, "store", None):
             engines.append(store.engine)
         return site

@@ -11,6 +11,7 @@ from tests.harness.process import family
 from tests.harness.skipping import started
 
 
+@pytest.mark.servers
 def test_nginx_leaves_no_process(tmp_path: Path) -> None:
     with started(start_nginx, tmp_path, [1]) as server:
         pids = family(server.pid)

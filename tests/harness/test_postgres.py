@@ -15,6 +15,8 @@ from tests.harness.observing import answer, gone
 from tests.harness.postgres import Postgres, bindirs, start_postgres
 from tests.harness.process import ServerError, family
 
+pytestmark = pytest.mark.servers
+
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL answers N, without a password
 
 

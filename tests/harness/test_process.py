@@ -26,6 +26,7 @@ class Broken(Server):
         return False
 
 
+@pytest.mark.servers
 def test_a_server_that_ends_at_once_is_an_error_with_its_output(tmp_path: Path) -> None:
     server = Broken([sys.executable, "-c", "raise SystemExit('no such luck')"], tmp_path / "log")
 
@@ -34,6 +35,7 @@ def test_a_server_that_ends_at_once_is_an_error_with_its_output(tmp_path: Path) 
     assert not server.running
 
 
+@pytest.mark.servers
 def test_a_server_that_never_answers_is_an_error_and_is_ended(tmp_path: Path) -> None:
     script = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
     server = Broken([sys.executable, "-c", script], tmp_path / "log")
@@ -43,6 +45,7 @@ def test_a_server_that_never_answers_is_an_error_and_is_ended(tmp_path: Path) ->
     assert gone(int(server.output()))
 
 
+@pytest.mark.servers
 def test_a_server_that_ignores_the_request_to_end_is_ended_by_force(tmp_path: Path) -> None:
     script = "import signal, time; signal.signal(15, 1); print('up', flush=True); time.sleep(600)"
 
@@ -57,6 +60,7 @@ def test_a_server_that_ignores_the_request_to_end_is_ended_by_force(tmp_path: Pa
     assert gone(pid)
 
 
+@pytest.mark.servers
 def test_a_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     servers: list[Server] = []
     thread = threading.Thread(target=lambda: servers.append(start_redis(tmp_path)))
@@ -71,6 +75,7 @@ def test_a_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
         assert server.running
 
 
+@pytest.mark.servers
 @pytest.mark.parametrize("paused", [False, True])
 def test_no_server_outlives_a_test_process_that_is_killed(tmp_path: Path, paused: bool) -> None:
     (tmp_path / "nginx").mkdir()

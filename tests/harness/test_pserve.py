@@ -12,6 +12,8 @@ from tests.harness.probe import INI, serve, write_probe
 from tests.harness.process import ServerError
 from tests.harness.pserve import start_pserve
 
+pytestmark = pytest.mark.servers
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.harness import listening
 from tests.harness.observing import answer, gone
 from tests.harness.redis import start_redis
 from tests.harness.skipping import started
+
+pytestmark = pytest.mark.servers
 
 
 def test_redis_starts_pauses_and_stops(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_a_table_of_another_shape_is_refused(sqlite_url: str) -> None:
 
 
 @pytest.mark.parametrize("error", [psycopg.OperationalError, sqlite3.OperationalError])
-@pytest.mark.parametrize("kind", ["postgres", "sqlite"])
+@pytest.mark.parametrize("kind", [pytest.param("postgres", marks=pytest.mark.servers), "sqlite"])
 def test_an_error_of_the_apps_own_database_inside_update_is_the_apps(
     kind: str, error: type[Exception], request: pytest.FixtureRequest
 ) -> None:
