@@ -22,7 +22,7 @@ serve: $(VENV)/.serve
 	$(BIN)/pserve development.ini --reload
 
 test: $(VENV)/.test
-	$(BIN)/python -m tests.install
+	$(BIN)/python -m tests.harness.install
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: $(VENV)/.test

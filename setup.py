@@ -30,6 +30,8 @@ EXTRAS = {
         "pyramid_retry",
         "pyramid_tm",
         "pytest",
+        "pytest-randomly",
+        "pytest-xdist",
         "WebTest",
         "zope.sqlalchemy",
     ],

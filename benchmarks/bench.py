@@ -26,8 +26,8 @@ from benchmarks.measure import (
     visit_in_turn,
 )
 from benchmarks.stores import Stores
-from tests.servers import Missing
-from tests.servers.process import ServerError, tell_reaper
+from tests.harness import Missing
+from tests.harness.process import ServerError, tell_reaper
 
 CONNECTIONS = 16
 COUNTED_VISITS = 240

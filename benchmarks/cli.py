@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.servers import Missing
+from tests.harness import Missing
 
 HERE = Path(__file__).parent
 STOPPED = 130  # the exit status after Ctrl-C

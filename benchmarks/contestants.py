@@ -9,8 +9,8 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from benchmarks import install
-from tests.servers import free_port, listening
-from tests.servers.process import Server
+from tests.harness import free_port, listening
+from tests.harness.process import Server
 
 SECRET = "5ecre7-0f-the-benchmark-that-signs-nothing-else"  # noqa: S105  # it is no secret
 PRODUCTION_INI = install.ROOT / "production.ini"

@@ -29,8 +29,8 @@ from benchmarks import store as bench
 from benchmarks.chart import Drawing
 from benchmarks.cli import Report, progress, table
 from benchmarks.store_steps import key, secret
-from tests.servers.postgres import Postgres
-from tests.stores import sql_store
+from tests.harness.postgres import Postgres
+from tests.harness.stores import sql_store
 
 PRODUCTION = Path(__file__).parents[1] / "production.ini"
 BASE_URL = "https://sessions.example.org"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.interpreter import fastest
-from tests.install import APT_GET
+from tests.harness.install import APT_GET
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent

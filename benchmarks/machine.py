@@ -9,7 +9,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.servers.postgres import Postgres
+from tests.harness.postgres import Postgres
 
 
 def facts() -> dict[str, str]:

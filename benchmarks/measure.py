@@ -13,9 +13,9 @@ from pathlib import Path
 from subprocess import PIPE
 
 from benchmarks.check import PATHS, Visitor
-from tests.servers.postgres import Postgres
-from tests.servers.process import family
-from tests.servers.redis import Redis
+from tests.harness.postgres import Postgres
+from tests.harness.process import family
+from tests.harness.redis import Redis
 
 SCRIPT = Path(__file__).parent / "visit.lua"
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -18,10 +18,10 @@ from pathlib import Path
 
 from benchmarks import cli, machine
 from benchmarks.cli import Report, progress, say, table
-from tests.servers import free_port
-from tests.servers.postgres import start_postgres
-from tests.servers.pserve import Pserve, start_pserve
-from tests.stores import sql_store
+from tests.harness import free_port
+from tests.harness.postgres import start_postgres
+from tests.harness.pserve import Pserve, start_pserve
+from tests.harness.stores import sql_store
 
 PRODUCTION = Path(__file__).parents[1] / "production.ini"
 PAGES = ("/", "/about", "/contact")

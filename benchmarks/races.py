@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks import cli, machine
 from benchmarks.cli import Report, output, progress, table
 from benchmarks.races_peers import apps, measure
-from tests.servers.postgres import start_postgres
+from tests.harness.postgres import start_postgres
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from benchmarks import cli, machine
 from benchmarks.cli import Report, output, progress, say, table
 from benchmarks.store_steps import NAMES, STEPS, key, with_values
 from sessionsite.sessions.sql import SQLAlchemyStore
-from tests.servers.postgres import Postgres, bindirs, start_postgres
-from tests.stores import sql_store
+from tests.harness.postgres import Postgres, bindirs, start_postgres
+from tests.harness.stores import sql_store
 
 ROWS = 10_000
 CLIENTS = (1, 4, 16)

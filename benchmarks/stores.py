@@ -8,9 +8,9 @@ from benchmarks import install, machine
 from benchmarks.cli import output
 from benchmarks.contestants import Contestant
 from benchmarks.measure import RedisCommands, StatementLog
-from tests.servers import Missing
-from tests.servers.postgres import Postgres, bindirs
-from tests.servers.redis import Redis, start_redis
+from tests.harness import Missing
+from tests.harness.postgres import Postgres, bindirs
+from tests.harness.redis import Redis, start_redis
 
 
 class Stores:

@@ -1,44 +1,56 @@
-"""Real servers for the tests, one of each a run; and what is said where one is missing."""
+"""Real servers for the tests, one of each a process of the run, and the sites on them."""
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
-from tests.servers import Missing
-from tests.servers.postgres import Postgres, bindirs, start_postgres
-from tests.servers.redis import Redis, start_redis
+from tests.harness import Missing
+from tests.harness.postgres import Postgres, bindirs, start_postgres
+from tests.harness.process import Server
+from tests.harness.redis import Redis, start_redis
+from tests.harness.sites import Site, making_sites
+from tests.harness.skipping import required
 
-ROOT = Path(__file__).parent.parent
-CI = os.environ.get("CI", "").lower() in ("1", "true")
-
-_missing: dict[str, str] = {}
+# Fixtures that start a server or a browser; the others that do take these.
+SERVERS = {"browser", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
 
 
-@contextmanager
-def required() -> Iterator[None]:
-    """Skip a test whose server is not on this machine; in CI nothing is skipped."""
-    try:
-        yield
-    except Missing as missing:
-        if CI:
-            pytest.fail(str(missing), pytrace=False)
-        _missing[missing.name] = missing.how_to_get_it
-        pytest.skip(str(missing))
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests whose fixtures start a server.
+
+    A parameter that chooses a server, and a test that starts its own, are marked where they are.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and SERVERS & set(item.fixturenames):
+            item.add_marker("servers")
+
+
+@pytest.fixture(autouse=True)
+def _only_what_is_marked_starts_a_server(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that `-m "not servers"` starts none, whatever somebody forgets to mark."""
+    if request.node.get_closest_marker("servers") is None:
+
+        def refuse(server: Server, *_: object) -> NoReturn:
+            pytest.fail(f"{type(server).__name__} in a test without the marker `servers`")
+
+        monkeypatch.setattr(Server, "start", refuse)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if _missing:
+    """Say once what was not there. From the reports, as the tests may run in other processes."""
+    reasons = {
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    }
+    if missing := sorted(reason for reason in reasons if "is not on this machine: " in reason):
         terminalreporter.section("not tested on this machine")
-    for name, how_to_get_it in _missing.items():
-        terminalreporter.write_line(f"{name}: {how_to_get_it}")
-
-
-@pytest.fixture(scope="session")
-def missing_is_a_skip() -> Callable[[], AbstractContextManager[None]]:
-    return required
+        for reason in missing:
+            terminalreporter.write_line(reason)
 
 
 @pytest.fixture(scope="session")
@@ -77,3 +89,42 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         server = start_redis(tmp_path_factory.mktemp("redis"))
     with server:
         yield server
+
+
+@pytest.fixture
+def make_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Make the site of development.ini, or of production.ini on SQLite or PostgreSQL."""
+
+    def url_of(name: str) -> str:
+        url: str = request.getfixturevalue(f"{name}_url")
+        return url
+
+    with making_sites(tmp_path, url_of) as make:
+        yield make
+
+
+@pytest.fixture(
+    scope="module",
+    params=["development", "sqlite", pytest.param("postgres", marks=pytest.mark.servers)],
+)
+def shared_site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
+    """The site of each .ini file in turn. To make one takes longer than most tests of it do."""
+    directory = tmp_path_factory.mktemp("site")
+
+    def url_of(name: str) -> str:
+        if name == "sqlite":
+            return f"sqlite:///{directory}/sessions.db"
+        postgres: Postgres = request.getfixturevalue("postgres")
+        return postgres.create_database("site")
+
+    with making_sites(directory, url_of) as make:
+        yield make(request.param)
+
+
+@pytest.fixture
+def site(shared_site: Site) -> Site:
+    """The site of each .ini file in turn, with no session in it."""
+    shared_site.forget_everybody()
+    return shared_site

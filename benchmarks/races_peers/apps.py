@@ -13,9 +13,9 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from benchmarks.races_peers.measure import App
-from tests.servers import Missing, free_port, listening
-from tests.servers.postgres import Postgres
-from tests.servers.process import Server
+from tests.harness import Missing, free_port, listening
+from tests.harness.postgres import Postgres
+from tests.harness.process import Server
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]

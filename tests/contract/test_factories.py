@@ -6,8 +6,8 @@ import pytest
 from pyramid.interfaces import ISession
 from zope.interface.verify import verifyObject
 
-from tests.browser import Visitor
-from tests.contract.conftest import Kit, data_of
+from tests.contract.kit import Kit, data_of
+from tests.harness.visitor import Visitor
 
 
 def test_a_session_is_an_isession(kit: Kit) -> None:

@@ -4,8 +4,8 @@ import base64
 
 import pytest
 
-from tests.browser import Visitor
-from tests.contract.conftest import SECRET, Kit, data_of
+from tests.contract.kit import SECRET, Kit, data_of
+from tests.harness.visitor import Visitor
 
 
 class TestCookie:

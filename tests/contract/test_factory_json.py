@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions.payload import PayloadError
-from tests.contract.conftest import Kit, data_of
+from tests.contract.kit import Kit, data_of
 
 
 class TestJSON:

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from sessionsite.history import record_visit
-from tests.browser import Visitor
-from tests.contract.conftest import Kit, begin, on_servers, stored
+from tests.contract.kit import Kit, begin, on_servers, stored
+from tests.harness.visitor import Visitor
 from tests.races.broken import LastWriterWinsStore, NoLockStore, UpsertStore
 
 pytestmark = on_servers

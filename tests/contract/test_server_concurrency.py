@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions.store import SessionEndedError
-from tests.browser import Visitor
-from tests.contract.conftest import Kit, begin, on_servers
+from tests.contract.kit import Kit, begin, on_servers
+from tests.harness.visitor import Visitor
 
 pytestmark = on_servers
 

@@ -10,8 +10,8 @@ import pytest
 from pyramid_retry import RetryableException
 
 from sessionsite.sessions.store import SessionEndedError
-from tests.browser import Visitor
-from tests.contract.conftest import Kit, begin, on_servers, stored, version
+from tests.contract.kit import Kit, begin, on_servers, stored, version
+from tests.harness.visitor import Visitor
 
 pytestmark = on_servers
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sessionsite.testing import MemoryStore, StoreContract
-from tests.stores import sql_store
+from tests.harness.stores import sql_store
 
 
 class TestMemoryStore(StoreContract):

@@ -4,32 +4,17 @@ python -m tests.functional.screenshots
 """
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.conftest import ROOT
-from tests.functional.test_production import create_table, start_worker
-from tests.servers import Missing, can_bind, free_port
-from tests.servers.chromium import start_chromium
-from tests.servers.nginx import start_nginx
+from tests import ROOT
+from tests.harness import Missing, can_bind, free_port
+from tests.harness.chromium import start_chromium
+from tests.harness.production import production_site
 
 PICTURE = ROOT / "docs" / "screenshot.png"
 PORT = 8443  # it shows in the picture
 WALK = ("/", "/about", "/contact", "/about?from=contact", "/contact", "/")
-
-
-@contextmanager
-def production_site(directory: Path, database: str, port: int | None = None) -> Iterator[str]:
-    """The URL of production.ini's site on an empty database, behind nginx at `port`."""
-    create_table(database)
-    (directory / "nginx").mkdir()
-    with (
-        start_worker(directory, DATABASE_URL=database) as worker,
-        start_nginx(directory / "nginx", [worker.port], port) as nginx,
-    ):
-        yield nginx.url
 
 
 def main() -> int:

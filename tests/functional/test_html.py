@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import html5lib
 import pytest
 
 from sessionsite.session_info import duration, relative
-from tests.conftest import ROOT
-from tests.functional.conftest import Site
+from tests import ROOT
+from tests.harness.sites import Site
 
 TEMPLATES = ROOT / "sessionsite" / "templates"
 PATHS = ("/", "/about", "/contact", "/nothing")
@@ -113,22 +112,3 @@ class TestErrorPage:
         assert "details of it" not in page.text
         assert "Set-Cookie" not in page.headers
         assert "details of it" in caplog.text
-
-
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 seconds"), (1, "1 second"), (59, "59 seconds"), (60, "1 minute"), (1200, "20 minutes"),
-     (3599, "1 hour"), (43200, "12 hours"), (86400, "1 day"), (172800, "2 days")],
-)  # fmt: skip
-def test_a_duration_is_in_its_largest_unit(seconds: int, text: str) -> None:
-    assert duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "just now"), (-5, "5 seconds ago"), (1200, "in 20 minutes")]
-)
-def test_a_moment_is_told_from_now(seconds: int, text: str) -> None:
-    assert relative(NOW + timedelta(seconds=seconds), NOW) == text

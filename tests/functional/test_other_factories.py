@@ -7,7 +7,7 @@ import ast
 import importlib.util
 import re
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,9 @@ from pyramid.interfaces import ISessionFactory
 from pyramid.paster import get_app
 from webtest import TestApp, TestResponse
 
-from tests.conftest import ROOT
-from tests.servers import Missing
+from tests import ROOT
+from tests.harness import Missing
+from tests.harness.skipping import required
 
 SITE = ROOT / "sessionsite"
 PAGES = {"/": "Sessions - Home", "/about": "Sessions - About", "/contact": "Sessions - Contact"}
@@ -40,15 +41,21 @@ THEIRS = [
         (name, way),
         id=f"{name}{'-by-includes' if way == BY_INCLUDES else ''}",
         marks=[
-            pytest.mark.filterwarnings(f"ignore:{text}:DeprecationWarning")
-            for package, text in WARNINGS.items()
-            if package == name
+            *(
+                pytest.mark.filterwarnings(f"ignore:{text}:DeprecationWarning")
+                for package, text in WARNINGS.items()
+                if package == name
+            ),
+            *([pytest.mark.servers] if name == "pyramid_session_redis" else []),
         ],
     )
     for name in ("pyramid_beaker", *WARNINGS)
     for way in (BY_NAME, BY_INCLUDES)
 ]
-OURS = [pytest.param((name, BY_NAME), id=name) for name in ("cookie", "sqlite", "postgresql")]
+OURS = [
+    *(pytest.param((name, BY_NAME), id=name) for name in ("cookie", "sqlite")),
+    pytest.param(("postgresql", BY_NAME), id="postgresql", marks=pytest.mark.servers),
+]
 # The site may import none of these, nor anything inside them.
 FACTORY_MODULES = {
     "beaker",
@@ -92,9 +99,9 @@ def _redis_keys(url: str) -> int:
         return int(client.dbsize())
 
 
-def _require(package: str, missing_is_a_skip: Callable[[], AbstractContextManager[None]]) -> None:
+def _require(package: str) -> None:
     """Skip the test if `package` is not installed; in CI, fail."""
-    with missing_is_a_skip():
+    with required():
         if importlib.util.find_spec(package) is None:
             raise Missing(package, 'pip install -e ".[factories]"')
 
@@ -103,7 +110,7 @@ def _require(package: str, missing_is_a_skip: Callable[[], AbstractContextManage
 def choice(request: pytest.FixtureRequest, tmp_path: Path) -> Choice:
     name, way = request.param
     if name.startswith("pyramid_"):
-        _require(name, request.getfixturevalue("missing_is_a_skip"))
+        _require(name)
     match name:
         case "cookie":
             lines = f"session.secret = {SECRET}"

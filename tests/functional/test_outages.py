@@ -13,7 +13,9 @@ from pyramid.scripts import pserve
 from sessionsite.cli import main
 from sessionsite.sessions.settings import DEVELOPMENT_SECRET
 from sessionsite.testing import in_parallel
-from tests.functional.test_production import (
+from tests.harness import free_port
+from tests.harness.postgres import Postgres
+from tests.harness.production import (
     PRODUCTION,
     SECRET,
     Answer,
@@ -22,8 +24,8 @@ from tests.functional.test_production import (
     production_ini,
     start_worker,
 )
-from tests.servers import free_port
-from tests.servers.postgres import Postgres
+
+pytestmark = pytest.mark.servers
 
 TIMEOUT = 1  # seconds, in the tests of a database that does not answer
 CONNECT_TIMEOUT = 2  # libpq waits for no less

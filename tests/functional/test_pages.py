@@ -7,7 +7,7 @@ import pytest
 from webtest import TestApp
 
 from sessionsite.testing import session
-from tests.functional.conftest import Site, history
+from tests.harness.sites import Site, history
 
 PAGES = {"/": "Home", "/about": "About", "/contact": "Contact"}
 

@@ -1,117 +1,34 @@
 """production.ini as it is deployed: `pserve` processes, PostgreSQL, and nginx with TLS."""
 
-import html
-import http.client
 import re
-import socket
 import sqlite3
-import ssl
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import psycopg
 import pytest
 
 from sessionsite.cli import main
-from tests.conftest import ROOT
-from tests.servers import free_port
-from tests.servers.nginx import Nginx, start_nginx
-from tests.servers.postgres import Postgres
-from tests.servers.pserve import Pserve, start_pserve
-from tests.stores import sql_store
+from tests.harness import free_port
+from tests.harness.nginx import Nginx, start_nginx
+from tests.harness.postgres import Postgres
+from tests.harness.production import (
+    FORWARDED,
+    PRODUCTION,
+    Browser,
+    create_table,
+    needs_another_address,
+    production_ini,
+    start_worker,
+)
+from tests.harness.pserve import Pserve
+from tests.harness.skipping import required
 
-PRODUCTION = ROOT / "production.ini"
-SECRET = "only-the-tests-of-production-know-this-one"
-FORWARDED = {
-    "X-Forwarded-For": "203.0.113.9",
-    "X-Forwarded-Host": "elsewhere.example",
-    "X-Forwarded-Port": "444",
-    "X-Forwarded-Proto": "https",
-    "Forwarded": "for=203.0.113.9;host=elsewhere.example;proto=https",
-}
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: http.client.HTTPMessage
-    text: str
-
-    @property
-    def history(self) -> list[str]:
-        listed = re.search("<ol>(.*)</ol>", self.text, re.DOTALL)
-        return [
-            html.unescape(url) for url in re.findall('href="(.*?)"', listed[1] if listed else "")
-        ]
-
-
-class Browser:
-    """A visitor: a connection for each request, and the cookies, Secure ones on http too."""
-
-    def __init__(self, url: str, certificate: Path | None = None) -> None:
-        self.cookies: dict[str, str] = {}
-        self._where = urlsplit(url)
-        self._trust = ssl.create_default_context(cafile=certificate) if certificate else None
-
-    def get(
-        self, path: str = "/", headers: Mapping[str, str] | None = None, source: str = "127.0.0.1"
-    ) -> Answer:
-        host, port = self._where.hostname or "", self._where.port
-        options: dict[str, Any] = {"timeout": 30, "source_address": (source, 0)}
-        if self._trust:
-            connection: http.client.HTTPConnection = http.client.HTTPSConnection(
-                host, port, context=self._trust, **options
-            )
-        else:
-            connection = http.client.HTTPConnection(host, port, **options)
-        cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
-        sent = {"Cookie": cookies} if cookies else {}
-        with closing(connection):
-            connection.request("GET", path, headers=sent | dict(headers or {}))
-            response = connection.getresponse()
-            text = response.read().decode("utf-8", "replace")
-        for cookie in response.headers.get_all("Set-Cookie", []):
-            name, _, value = cookie.partition(";")[0].partition("=")
-            self.cookies[name] = value
-        return Answer(response.status, response.headers, text)
-
-
-def production_ini(directory: Path, *lines: str) -> Path:
-    """A copy of production.ini, these lines in its [app:main] instead of those of the same key."""
-    text = PRODUCTION.read_text("utf-8")
-    for line in lines:
-        text = re.sub(rf"(?m)^{re.escape(line.partition(' =')[0])} = .*\n", "", text)
-    head = "[app:main]\nuse = egg:sessionsite\n"
-    assert head in text
-    config = directory / "copy.ini"
-    config.write_text(text.replace(head, head + "".join(f"{line}\n" for line in lines)), "utf-8")
-    return config
-
-
-def start_worker(directory: Path, config: Path = PRODUCTION, **env: str) -> Pserve:
-    """A further process, as production.ini says to start one."""
-    args = ["--server-name=worker", f"http_port={free_port()}"]
-    return start_pserve(
-        config, env={"SESSION_SECRET": SECRET} | env, args=args, directory=directory
-    )
-
-
-def create_table(url: str) -> None:
-    sql_store(url).engine.dispose()
-
-
-def needs_another_address() -> None:
-    """Skip the test where 127.0.0.2 is no address of this machine (macOS)."""
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.2", 0))
-        except OSError:
-            pytest.skip("this machine has one loopback address")
+pytestmark = pytest.mark.servers
 
 
 @dataclass(frozen=True)
@@ -127,11 +44,7 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def deployed(
-    postgres: Postgres,
-    tmp_path_factory: pytest.TempPathFactory,
-    missing_is_a_skip: Callable[[], AbstractContextManager[None]],
-) -> Iterator[Deployment]:
+def deployed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("deployed")
     (directory / "nginx").mkdir()
     config = production_ini(directory, "sessionsite.history_limit = 100")
@@ -142,7 +55,7 @@ def deployed(
             servers.enter_context(start_worker(directory, config, DATABASE_URL=url))
             for _ in range(2)
         ]
-        with missing_is_a_skip():
+        with required():
             nginx = start_nginx(directory / "nginx", [worker.port for worker in workers])
         yield Deployment(servers.enter_context(nginx), workers, url)
 

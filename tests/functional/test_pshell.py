@@ -4,8 +4,8 @@ import os
 import subprocess
 import sys
 
-from tests.conftest import ROOT
-from tests.stores import sql_store
+from tests import ROOT
+from tests.harness.stores import sql_store
 
 
 def test_the_store_is_in_scope(sqlite_url: str) -> None:

@@ -1,71 +1,15 @@
 """Real processes on a real PostgreSQL, or on one SQLite file."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-from tests.races.clients import COOKIE_NAME, Site
+from tests.harness.postgres import Postgres
+from tests.races.clients import Site
 from tests.races.gates import GateKeeper
-from tests.servers import free_port
-from tests.servers.postgres import Postgres
-from tests.servers.pserve import start_pserve
-from tests.stores import sql_store
-
-SECRET = "only-the-tests-of-races-know-this-secret"
-# More than the requests that any race holds at its gates in one process.
-THREADS = 110
-SETTINGS = {
-    "sessionsite.history_bytes": "none",
-    "sessionsite.history_limit": "1000",
-    "sessionsite.session_factory": "sessionsite.sessions.server.session_factory_from_settings",
-    "session.cookie_name": COOKIE_NAME,
-    "session.secret": SECRET,
-    "session.prune_interval": "none",
-    "session.sqlalchemy.pool_size": "20",
-    "session.sqlalchemy.max_overflow": "0",
-}
-CONFIG = """
-[app:main]
-use = call:tests.races.app:{app}
-{settings}
-
-[server:main]
-use = egg:waitress#main
-listen = 127.0.0.1:%(http_port)s
-threads = {threads}
-connection_limit = 1000
-"""
-
-
-@contextmanager
-def processes(
-    directory: Path,
-    keeper: GateKeeper,
-    url: str,
-    app: str = "views",
-    *,
-    settings: Mapping[str, str] | None = None,
-    count: int = 2,
-    env: Mapping[str, str] | None = None,
-) -> Iterator[Site]:
-    """`count` processes of one of the apps on the database at `url`, which is empty."""
-    store = sql_store(url)
-    given = SETTINGS | {"races.gate_port": str(keeper.port), "session.sqlalchemy.url": url}
-    lines = "\n".join(f"{k} = {v}" for k, v in {**given, **(settings or {})}.items())
-    ports = [free_port() for _ in range(count)]
-    config = directory / f"{ports[0]}.ini"
-    config.write_text(CONFIG.format(app=app, settings=lines, threads=THREADS))
-    with ExitStack() as stack:
-        stack.callback(store.engine.dispose)
-        for port in ports:
-            args = [f"http_port={port}"]
-            environ = {"PYTHONPATH": str(ROOT), **(env or {})}
-            server = start_pserve(config, env=environ, args=args, directory=directory)
-            stack.enter_context(server)
-        yield Site(ports, store, keeper)
+from tests.races.processes import processes
 
 
 @pytest.fixture(scope="package")

@@ -12,13 +12,14 @@ from pyramid.threadlocal import get_current_request
 from webtest import TestApp
 
 from sessionsite.sessions.store import Record
+from tests.harness.stores import sql_store
 from tests.races.broken import Naive
 from tests.races.transactional import Base, Order, make_app
-from tests.stores import sql_store
 
 # SQLite has one writer at a time, and that is the app until its commit; one that fails there
 # leaves the transaction open.
-on_postgres = pytest.mark.parametrize("url", ["postgres"], indirect=True)
+POSTGRES = pytest.param("postgres", marks=pytest.mark.servers)
+on_postgres = pytest.mark.parametrize("url", [POSTGRES], indirect=True)
 
 BEFORE = {"attempts": 1, "history": ["http://localhost/"]}
 
@@ -46,7 +47,7 @@ class Host:
         return status, count, self.visitor.get("/state").json
 
 
-@pytest.fixture(params=["postgres", "sqlite"])
+@pytest.fixture(params=[POSTGRES, "sqlite"])
 def url(request: pytest.FixtureRequest) -> str:
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.postgres import Postgres
 from tests.races.clients import Site, results
-from tests.races.conftest import processes
 from tests.races.gates import GateKeeper
-from tests.servers.postgres import Postgres
+from tests.races.processes import processes
 
 VISITS = 100
 

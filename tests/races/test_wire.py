@@ -6,11 +6,11 @@ from pathlib import Path
 
 from sqlalchemy.engine import make_url
 
+from tests.harness.postgres import Postgres
 from tests.races.clients import Crowd, Site
-from tests.races.conftest import processes
 from tests.races.gates import GateKeeper
+from tests.races.processes import processes
 from tests.races.wire import WireCounter
-from tests.servers.postgres import Postgres
 
 WARM_UP = 12  # psycopg prepares a statement when it comes for the sixth time
 

@@ -11,10 +11,10 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from tests.harness.postgres import Postgres
 from tests.races.clients import Crowd, Site
-from tests.races.conftest import processes
 from tests.races.gates import GateKeeper
-from tests.servers.postgres import Postgres
+from tests.races.processes import processes
 
 SERVER, DATABASE, CLIENT = "America/New_York", "Australia/Lord_Howe", "Europe/Berlin"
 # When the clocks of one of them are put forward or back.

@@ -15,7 +15,7 @@ from pyramid_retry import RetryableException
 from sqlalchemy import orm
 from transaction.interfaces import TransientError
 
-from tests.races.conftest import SETTINGS
+from tests.races.processes import SETTINGS
 
 
 class Base(orm.DeclarativeBase):

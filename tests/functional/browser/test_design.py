@@ -8,7 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
-from tests.functional.browser.conftest import ENDED, SCREENSHOTS, Site
+from tests.functional.browser.pages import ENDED, SCREENSHOTS, Site
 
 VIEWS = {
     f"{size}-{colours}": (size, colours)

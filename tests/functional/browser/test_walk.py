@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.functional.browser.conftest import (
+from tests.functional.browser.pages import (
     SCREENSHOTS,
     Site,
     expect_history,

@@ -1,0 +1,74 @@
+"""A session factory to test, with its clock and a way to make it with other settings."""
+
+from typing import Any
+
+import pytest
+
+from sessionsite.sessions import cookie
+from sessionsite.sessions.server import ServerSessionFactory
+from sessionsite.sessions.settings import server_settings
+from sessionsite.sessions.store import Record
+from tests.harness.visitor import Clock, Factory, Visitor
+
+SECRET = "a-secret-for-tests-that-is-long-enough"
+FACTORIES = (
+    "cookie",
+    "memory",
+    "sqlite",
+    pytest.param("postgresql", marks=pytest.mark.servers),
+)
+
+
+class Kit:
+    """One kind of factory, the clock that it goes by, and what it was made with."""
+
+    def __init__(self, kind: str, clock: Clock, store: Any) -> None:
+        self.kind = kind
+        self.clock = clock
+        self.store = store
+
+    @property
+    def on_a_server(self) -> bool:
+        return self.kind != "cookie"
+
+    def factory(self, **settings: str) -> Factory:
+        values = {"secret": SECRET, "secure": "true"} | settings
+        keys = {f"session.{k.replace('sql_', 'sql.')}": v for k, v in values.items()}
+        if not self.on_a_server:
+            return cookie.session_factory_from_settings(keys)
+        keys["session.sqlalchemy.url"] = "sqlite:///unused"
+        return ServerSessionFactory(self.store, server_settings(keys)[0], now=self.clock)
+
+    def visitor(self, **settings: str) -> Visitor:
+        return Visitor(self.factory(**settings))
+
+
+# For what only the server factory promises.
+on_servers = pytest.mark.parametrize("kit", FACTORIES[1:], indirect=True)
+
+
+def data_of(visitor: Visitor) -> dict[str, Any]:
+    with visitor.request() as session:
+        return dict(session)
+
+
+def begin(kit: Kit, data: dict[str, Any] | None = None, **settings: str) -> Visitor:
+    """A visitor with a stored session."""
+    visitor = kit.visitor(**settings)
+    with visitor.request() as session:
+        session.update(data or {"a": 1})
+    return visitor
+
+
+def stored(kit: Kit, visitor: Visitor) -> Record | None:
+    """The visitor's row, found as the factory finds it."""
+    factory: Any = visitor.factory
+    secret = factory._read_cookie(visitor.open())
+    record: Record | None = kit.store.load(factory.key(secret), kit.clock.now)
+    return record
+
+
+def version(kit: Kit, visitor: Visitor) -> int:
+    record = stored(kit, visitor)
+    assert record is not None
+    return record.version

@@ -1,0 +1,178 @@
+"""docs/configuration.md says what the code reads: every key, its default, nothing else."""
+
+import inspect
+import re
+from dataclasses import fields
+from typing import Any
+
+import pytest
+from sqlalchemy.pool import Pool, QueuePool
+
+from sessionsite.sessions import FACTORY_KEY, session_factory
+from sessionsite.sessions.configuration import ConfigurationError, expand_environment
+from sessionsite.sessions.engine import make_engine
+from sessionsite.sessions.settings import (
+    COOKIE_KEYS,
+    SERVER_ONLY,
+    ServerSettings,
+    SQLSettings,
+    cookie_settings,
+    server_settings,
+)
+from sessionsite.settings import SiteSettings, site_settings
+from tests import ROOT
+
+DOCUMENT = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+SECRET = "0123456789abcdef" * 4
+COOKIE = {"session.secret": SECRET}
+SERVER = {**COOKIE, "session.sqlalchemy.url": "postgresql://"}
+REQUIRED = {"session.secret", "session.sqlalchemy.url"}
+ENGINE = "session.sqlalchemy."
+
+# The keys that the readers know, to the values that they return without them.
+_server, _sql = server_settings(SERVER)
+_site = site_settings({})
+KNOWN: dict[str, Any] = {
+    FACTORY_KEY: session_factory({}),
+    **{f"session.{k}": getattr(_server, k, None) for k in COOKIE_KEYS},
+    **{
+        f"session.{k}": getattr(_sql if k.startswith("sql.") else _server, k.removeprefix("sql."))
+        for k in SERVER_ONLY
+    },
+    **{f"sessionsite.{field.name}": getattr(_site, field.name) for field in fields(SiteSettings)},
+}
+
+
+def tables() -> list[tuple[list[str], list[list[str]]]]:
+    """The document's tables: the cells of the head, and those of each row."""
+    found = re.findall(r"(?m)^(\|.*)\n\|[-|]+\n((?:\|.*\n)+)", DOCUMENT)
+    cells = lambda line: [cell.strip() for cell in line.strip("|").split("|")]  # noqa: E731
+    return [(cells(head), [cells(row) for row in rows.splitlines()]) for head, rows in found]
+
+
+# key, default as it is written, the other cells
+ROWS = {row[0].strip("`"): row[1:] for head, rows in tables() if head[0] == "key" for row in rows}
+
+
+def value(text: str) -> Any:
+    """The value that a cell of the column "default" writes."""
+    if text == "empty":
+        return ""
+    match = re.match("`([^`]+)`", text)
+    assert match, text
+    word = match[1]
+    literals = {"none": None, "true": True, "false": False}
+    return literals[word] if word in literals else int(word) if word.isdecimal() else word
+
+
+def test_every_key_of_the_readers_is_in_the_document_and_no_other():
+    assert {key for key in ROWS if not key.startswith(ENGINE)} == KNOWN.keys()
+
+
+def test_the_readers_have_no_field_without_a_key():
+    assert {field.name for field in fields(ServerSettings)} == {
+        {"secret": "secrets"}.get(key, key)
+        for key in COOKIE_KEYS | SERVER_ONLY
+        if not key.startswith("sql.")
+    }
+    assert {field.name for field in fields(SQLSettings)} - {"engine"} == {
+        key.removeprefix("sql.") for key in SERVER_ONLY if key.startswith("sql.")
+    }
+
+
+def test_every_row_has_a_default_a_unit_an_express_option_and_a_meaning():
+    for key, cells in ROWS.items():
+        assert len(cells) == 4, key
+        assert all(cells), key
+
+
+@pytest.mark.parametrize("key", sorted(KNOWN.keys() - REQUIRED))
+def test_the_default_of_the_document_is_the_default_of_the_code(key):
+    documented = value(ROWS[key][0])
+    assert documented == (KNOWN[key] if KNOWN[key] != () else "")
+    assert type(documented) is type(KNOWN[key] if KNOWN[key] != () else "")
+
+
+@pytest.mark.parametrize("key", sorted(COOKIE_KEYS - {"secret"}))
+def test_both_factories_have_the_same_default(key):
+    assert getattr(cookie_settings(COOKIE), key) == KNOWN[f"session.{key}"]
+
+
+@pytest.mark.parametrize("key", sorted(REQUIRED))
+def test_a_required_key_is_documented_as_such_and_refused_where_it_is_missing(key):
+    assert ROWS[key][0] == "required"
+    with pytest.raises(ConfigurationError, match=f"{key}.* is required"):
+        server_settings({k: v for k, v in SERVER.items() if k != key})
+
+
+def test_reissue_time_is_a_tenth_of_a_short_timeout():
+    assert "a tenth of `session.timeout`" in ROWS["session.reissue_time"][0]
+    assert cookie_settings({**COOKIE, "session.timeout": "300"}).reissue_time == 30
+
+
+def test_the_engine_has_the_defaults_of_the_document():
+    pool = make_engine(_sql).pool
+    assert isinstance(pool, QueuePool)
+    options = {**inspect.signature(Pool).parameters, **inspect.signature(QueuePool).parameters}
+    defaults = {
+        ENGINE + name: str(options[name.removeprefix(prefix)].default).lower()
+        for name, prefix in {
+            "pool_size": "",
+            "max_overflow": "",
+            "pool_recycle": "pool_",
+            "pool_pre_ping": "pool_",
+        }.items()
+    }
+    documented = {k: row[0].strip("`") for k, row in ROWS.items() if k.startswith(ENGINE)}
+    assert documented == defaults | {
+        f"{ENGINE}url": "required",
+        f"{ENGINE}pool_timeout": "session.sql.timeout",
+    }
+    assert pool.size() == int(defaults[f"{ENGINE}pool_size"])
+    assert pool.timeout() == _sql.timeout
+
+
+def test_what_is_documented_as_absent_is_refused():
+    (absent,) = [rows for head, rows in tables() if head == ["Express", "here", "why"]]
+    names = [row[0].strip("`") for row in absent]
+    assert names == ["resave", "saveUninitialized", "rolling"]
+    for name in names:
+        with pytest.raises(ConfigurationError, match=f"session.{name}: is not a setting"):
+            server_settings({**SERVER, f"session.{name}": "false"})
+
+
+def test_the_text_names_no_key_that_nobody_knows():
+    text = DOCUMENT[: DOCUMENT.index("## Other packages' factories")]
+    text = re.sub(r"(?s)## What is refused at start.*?\n## ", "## ", text)  # wrong ones on purpose
+    named = {
+        name
+        for name in re.findall(r"\b(?:session|sessionsite)\.[a-z_]+(?:\.[a-z_]+)*\b", text)
+        if not name.startswith("sessionsite.sessions") and not name.endswith(".resave")
+    }
+    assert named - {"sessionsite.settings", "session.id", "session.regenerate"} <= ROWS.keys() | {
+        "session.sqlalchemy"
+    }
+
+
+@pytest.mark.parametrize("key", sorted(KNOWN.keys() & {f"session.{k}" for k in SERVER_ONLY}))
+def test_the_cookie_factory_refuses_the_keys_of_the_server_factory(key):
+    assert key in DOCUMENT[DOCUMENT.index("## Keys of the server factory") :]
+    with pytest.raises(ConfigurationError, match=f"{key}: is the server factory's"):
+        cookie_settings({**COOKIE, key: "1"})
+
+
+def test_every_variable_of_production_ini_is_documented_with_its_default():
+    ini = (ROOT / "production.ini").read_text("utf-8")
+    used = re.findall(r"(?m)^([a-z_.]+) = \$\{(\w+)(?::-([^}]*))?\}$", ini)
+    (rows,) = [rows for head, rows in tables() if head[:3] == ["variable", "default", "key"]]
+    documented = {
+        (row[2].strip("`"), row[0].strip("`"), re.sub("^(required|empty)$", "", row[1].strip("`")))
+        for row in rows
+    }
+    assert documented == set(used)
+
+
+def test_an_unset_variable_is_refused_in_the_words_of_the_document():
+    with pytest.raises(ConfigurationError) as raised:
+        expand_environment({"session.secret": "${SESSION_SECRET}"}, {})
+    assert str(raised.value) in DOCUMENT

@@ -1,0 +1,56 @@
+"""An app that tells what reached it, behind waitress as production.ini sets it up."""
+
+from pathlib import Path
+
+from tests.harness import free_port
+from tests.harness.pserve import Pserve, start_pserve
+
+APP = """
+import json
+import os
+from webob import Request, Response
+
+posts = []
+
+def main(global_config, **settings):
+    def app(environ, start_response):
+        request = Request(environ)
+        if request.method == "POST":
+            posts.append(request.body)
+        response = Response(json.dumps({
+            "url": request.url,
+            "host_url": request.host_url,
+            "client": request.client_addr,
+            "headers": dict(request.headers),
+            "environment": sorted(os.environ),
+            "posts": len(posts),
+        }))
+        response.headers["X-Session"] = "x" * int(request.params.get("header", 0))
+        return response(environ, start_response)
+    return app
+"""
+INI = """
+[app:main]
+paste.app_factory = probe:main
+
+[server:worker]
+use = egg:waitress#main
+listen = 127.0.0.1:%(http_port)s
+trusted_proxy = 127.0.0.1
+trusted_proxy_headers = x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port
+clear_untrusted_proxy_headers = true
+"""
+
+
+def write_probe(directory: Path) -> Path:
+    """The app's .ini file, in that directory."""
+    (directory / "probe.py").write_text(APP)
+    config = directory / "probe.ini"
+    config.write_text(INI)
+    return config
+
+
+def serve(config: Path, **env: str) -> Pserve:
+    args = ["--server-name=worker", f"http_port={free_port()}"]
+    env = {"PYTHONPATH": str(config.parent), **env}
+    return start_pserve(config, env=env, args=args, directory=config.parent)

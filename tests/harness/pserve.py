@@ -1,0 +1,56 @@
+"""The site as its users start it: `pserve`, in a process of its own."""
+
+import http.client
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tests.harness.process import Server
+
+DEFAULT_PORT = 6543
+
+
+class Pserve(Server):
+    """One `pserve` process on 127.0.0.1."""
+
+    def __init__(
+        self, config: Path, args: Sequence[str], env: Mapping[str, str], directory: Path
+    ) -> None:
+        variables = [arg for arg in args if not arg.startswith("-")]
+        options = [arg for arg in args if arg.startswith("-")]
+        ports = [arg.partition("=")[2] for arg in variables if arg.startswith("http_port=")]
+        self.port = int(ports[-1]) if ports else DEFAULT_PORT
+        self.url = f"http://127.0.0.1:{self.port}"
+        # -u: what it printed is there to read even if it is killed.
+        command = [sys.executable, "-u", "-m", "pyramid.scripts.pserve"]
+        command += [*options, str(config.resolve()), *variables]  # pserve wants them in this order
+        super().__init__(
+            command,
+            directory / f"pserve-{self.port}.log",
+            env={"PATH": os.environ.get("PATH", os.defpath), **env},
+            cwd=directory,
+        )
+
+    def ready(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=15)
+        try:
+            connection.request("GET", "/healthz")
+            connection.getresponse()
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+        return True
+
+
+def start_pserve(
+    config: Path, *, env: Mapping[str, str], args: Sequence[str] = (), directory: Path
+) -> Pserve:
+    """A `pserve CONFIG` that answers `/healthz`, be it with an error.
+
+    Its environment is `env` and PATH, nothing else of ours. `args` are options with their value in
+    the same word (`--server-name=worker`) and variables; `http_port=N` among these says where it
+    listens, otherwise 6543. It runs in `directory`, where its log is.
+    """
+    return Pserve(config, args, env, directory).start()

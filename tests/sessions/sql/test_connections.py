@@ -1,0 +1,191 @@
+"""Connections: lent from statement to statement, they starve nobody; while the store is away,
+one request at a time asks for it, and the others fail at once.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from sessionsite.sessions.engine import make_engine
+from sessionsite.sessions.outage import Outage
+from sessionsite.sessions.store import StoreError
+from sessionsite.testing import START, in_parallel, record
+from tests.harness.postgres import Postgres
+from tests.harness.stores import sql_settings, sql_store
+
+MakePool = Callable[..., Any]
+
+
+@pytest.fixture
+def make_pool(sqlite_url: str) -> Iterator[MakePool]:
+    engines = []
+
+    def make(**options: Any) -> Any:
+        engines.append(make_engine(sql_settings(sqlite_url, engine=options)))
+        return engines[-1].pool
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+
+
+def lend_in_turn(pool: Any, times: int) -> int:
+    """Lend and take back `times` times; return how often that was a check-out."""
+    checkouts = 0
+
+    def count(*_: object) -> None:
+        nonlocal checkouts
+        checkouts += 1
+
+    sa.event.listen(pool, "checkout", count)
+    for _ in range(times):
+        pool.take_back(pool.lend())
+    return checkouts
+
+
+def is_open(connection: Any) -> bool:
+    try:
+        connection.execute("SELECT 1")
+    except sqlite3.ProgrammingError:  # it is closed
+        return False
+    return True
+
+
+def test_the_next_one_gets_the_connection_that_is_there(make_pool: MakePool) -> None:
+    assert lend_in_turn(make_pool(), 5) == 1
+
+
+@pytest.mark.parametrize(
+    "option",
+    [{"pool_pre_ping": "true"}, {"pool_recycle": "3600"}, {"pool_reset_on_return": "rollback"}],
+)
+def test_a_pool_that_is_to_look_at_each_connection_does(
+    make_pool: MakePool, option: dict[str, str]
+) -> None:
+    assert lend_in_turn(make_pool(**option), 5) == 5
+
+
+def test_a_connection_is_lent_to_one_at_a_time(make_pool: MakePool) -> None:
+    pool = make_pool()
+    lent = [pool.lend() for _ in range(3)]
+    assert len({id(pooled.dbapi_connection) for pooled in lent}) == 3
+    for pooled in lent:
+        pool.take_back(pooled)
+
+
+def test_who_waits_gets_the_connection_that_comes_free(make_pool: MakePool) -> None:
+    pool = make_pool(pool_size="1", max_overflow="0", pool_timeout="30")
+    pooled = pool.lend()
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(pool.lend)
+        while not pool._waiting:
+            time.sleep(0.001)
+        pool.take_back(pooled)
+        pool.take_back(waiting.result(timeout=10))
+
+
+def test_nobody_waits_in_vain(make_pool: MakePool) -> None:
+    """Whatever comes between looking at what is kept and waiting for a check-in."""
+    pool = make_pool(pool_size="2", max_overflow="0", pool_timeout="2")
+
+    def use(_: int) -> None:
+        for turn in range(500):
+            pooled = pool.lend()
+            time.sleep(0.0001 * (turn % 2))
+            pool.take_back(pooled)
+
+    in_parallel(6, use)
+
+
+def test_the_engine_has_connections_for_others(make_pool: MakePool) -> None:
+    pool = make_pool(pool_size="1", max_overflow="1", pool_timeout="1")
+    pool.take_back(pool.lend())
+    pool.connect().close()
+
+
+def test_no_more_connections_are_kept_than_the_pool_has(make_pool: MakePool) -> None:
+    pool = make_pool(pool_size="1", max_overflow="3")
+    lent = [pool.lend() for _ in range(4)]
+    connections = [pooled.dbapi_connection for pooled in lent]
+    for pooled in lent:
+        pool.take_back(pooled)
+    # one is kept, and one checked in
+    assert [is_open(connection) for connection in connections] == [True, True, False, False]
+
+
+def test_a_connection_that_has_failed_is_not_lent_again(make_pool: MakePool) -> None:
+    pool = make_pool()
+    pooled = pool.lend()
+    connection = pooled.dbapi_connection
+    pooled.invalidate()
+    pool.take_back(pooled)
+    pooled = pool.lend()
+    assert pooled.dbapi_connection is not connection
+    pool.take_back(pooled)
+
+
+def test_dispose_closes_what_is_kept_and_what_comes_back_later(make_pool: MakePool) -> None:
+    pool = make_pool()
+    kept, lent = pool.lend(), pool.lend()
+    connections = [kept.dbapi_connection, lent.dbapi_connection]
+    pool.take_back(kept)
+    pool.dispose()
+    assert [is_open(connection) for connection in connections] == [False, True]
+    pool.take_back(lent)
+    assert [is_open(connection) for connection in connections] == [False, False]
+
+
+# While the store is away
+
+
+def test_while_all_is_well_nobody_waits_for_anybody() -> None:
+    outage = Outage()
+    assert [outage.enter(), outage.enter()] == [False, False]
+
+
+def test_while_one_asks_the_others_fail_at_once() -> None:
+    outage = Outage()
+    outage.begin("no answer")
+    asks = outage.enter()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no answer"):
+            outage.enter()
+    outage.end()
+    outage.leave(asks)
+    assert [outage.enter(), outage.enter()] == [False, False]
+
+
+def test_the_next_one_asks_again() -> None:
+    outage = Outage()
+    outage.begin("no answer")
+    for _ in range(2):
+        asks = outage.enter()
+        assert asks
+        outage.leave(asks)
+
+
+def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(
+    stoppable_postgres: Postgres,
+) -> None:
+    store = sql_store(stoppable_postgres.create_database("outage"), timeout=2)
+    store.create(record())
+    stoppable_postgres.pause()
+    for _ in range(2):  # by the connection that stands, and by a new one
+        with pytest.raises(StoreError):
+            store.load(b"key-a", START)
+
+    def load(_: int) -> str:
+        with pytest.raises(StoreError) as caught:
+            store.load(b"key-a", START)
+        return str(caught.value)
+
+    reasons = in_parallel(8, load)
+    assert sum(reason.startswith("still away") for reason in reasons) == 7
+    stoppable_postgres.resume()
+    assert store.load(b"key-a", START) == record()
+    store.engine.dispose()

@@ -1,0 +1,142 @@
+"""The SQL store beyond the contract: rows edited by hand, other names, JSON in PostgreSQL."""
+
+import json
+import sqlite3
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from pyramid.registry import Registry
+from pyramid.request import Request
+
+from sessionsite.sessions.server import ServerSessionFactory
+from sessionsite.sessions.settings import ServerSettings
+from sessionsite.sessions.store import MalformedRecordError, Record, RecordExistsError, StoreError
+from sessionsite.testing import START, record
+from tests.harness.stores import sql_store
+
+
+def execute(store: Any, statement: str) -> Any:
+    with store.engine.connect() as connection:
+        result = connection.exec_driver_sql(statement)
+        return result.all() if result.returns_rows else None
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["version = 'x'", "payload = x'00'", "created_at = 'soon'", "seen_at = 5", "expires_at = 'z'"],
+)
+class TestARowThatIsNoRecord:
+    """SQLite lets anything into any column; PostgreSQL does not."""
+
+    def test_the_store_says_so(self, sqlite_url: str, change: str) -> None:
+        store = sql_store(sqlite_url)
+        store.create(record())
+        execute(store, f"UPDATE sessions SET {change}")
+        with pytest.raises(MalformedRecordError, match="id-a"):
+            store.load(b"key-a", START)
+        with pytest.raises(MalformedRecordError, match="id-a"):
+            store.update("id-a", START, lambda newest: None)
+        store.engine.dispose()
+
+    def test_the_visitor_gets_a_new_session(
+        self, sqlite_url: str, change: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        store = sql_store(sqlite_url)
+        settings = ServerSettings(secrets=("x" * 32,), timeout=None, lifetime=None)
+        factory = ServerSessionFactory(store, settings, now=lambda: START)
+        secret = factory.new_secret()
+        store.create(record(key=factory.key(secret)))
+        in_flight = factory(self.request(factory, secret))
+        execute(store, f"UPDATE sessions SET {change}")
+        session = factory(self.request(factory, secret))
+        assert (dict(session), session.new) == ({}, True)
+        assert "can't be read" in caplog.text
+        in_flight["n"] = 2
+        in_flight.save()
+        store.engine.dispose()
+
+    def request(self, factory: ServerSessionFactory, secret: bytes) -> Request:
+        cookie = f"sessionsite={factory._signer.dumps(secret).decode()}"
+        request = Request.blank("/", headers={"Cookie": cookie})
+        request.registry = Registry()
+        return request
+
+
+def test_the_table_and_its_schema_can_have_other_names(postgres_url: str) -> None:
+    store = sql_store(postgres_url, create_table=False)
+    execute(store, 'CREATE SCHEMA "Web sessions"')
+    store.engine.dispose()
+    other = sql_store(postgres_url, schema="Web sessions", table="the-table")
+    other.create(record())
+    assert other.save(record(payload='{"n": 2}'), 1, START)
+    assert other.prune(START + timedelta(days=1), 10) == 1
+    other.engine.dispose()
+
+
+def test_postgresql_can_query_the_payload(postgres_url: str) -> None:
+    store = sql_store(postgres_url)
+    store.create(record(payload='{"history": ["http://h/about", "http://h/"]}'))
+    assert execute(store, "SELECT payload->'history'->>1 FROM sessions") == [("http://h/",)]
+    store.engine.dispose()
+
+
+def test_postgresql_keeps_what_its_operators_can_not_read(postgres_url: str) -> None:
+    store = sql_store(postgres_url)
+    text = json.dumps({"nul": "\x00", "half": "\ud800"})
+    store.create(record(payload=text))
+    loaded = store.load(b"key-a", START)
+    assert loaded is not None
+    assert loaded.payload == text
+    store.engine.dispose()
+
+
+def test_a_table_of_another_shape_is_refused(sqlite_url: str) -> None:
+    store = sql_store(sqlite_url, create_table=False)
+    execute(store, "CREATE TABLE sessions (id TEXT PRIMARY KEY, sess TEXT)")
+    store.engine.dispose()
+    with pytest.raises(StoreError, match=r"lacks the columns .*payload"):
+        sql_store(sqlite_url)
+
+
+@pytest.mark.parametrize("error", [psycopg.OperationalError, sqlite3.OperationalError])
+@pytest.mark.parametrize("kind", [pytest.param("postgres", marks=pytest.mark.servers), "sqlite"])
+def test_an_error_of_the_apps_own_database_inside_update_is_the_apps(
+    kind: str, error: type[Exception], request: pytest.FixtureRequest
+) -> None:
+    store = sql_store(request.getfixturevalue(f"{kind}_url"))
+    store.create(record())
+
+    def change(newest: Record) -> Record:
+        raise error("the app's own database")
+
+    with pytest.raises(error, match="the app's own"):
+        store.update("id-a", START, change)
+    assert store.save(record(payload='{"n": 2}'), 1, START)  # it holds no lock
+    store.engine.dispose()
+
+
+def test_a_create_whose_answer_was_lost_is_not_an_error(postgres_url: str) -> None:
+    store = sql_store(postgres_url)
+    store.create(record("first"))
+    execute_elsewhere(postgres_url)
+    store.create(record())  # on a connection that is dead: tried again on another
+    execute_elsewhere(postgres_url)
+    store.delete("id-first")
+    execute_elsewhere(postgres_url)
+    assert store.load(b"key-first", START) is None
+    with pytest.raises(RecordExistsError):
+        store.create(record())
+    store.engine.dispose()
+
+
+def execute_elsewhere(url: str) -> None:
+    """End the server's side of every connection but one's own."""
+    other = sql_store(url, create_table=False)
+    execute(
+        other,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    )
+    other.engine.dispose()

@@ -1,0 +1,122 @@
+"""`config.include("sessionsite.sessions")` in an app of somebody else's, and the factory alone."""
+
+import gc
+import weakref
+from typing import Any
+
+import pytest
+from pyramid.request import Request
+from pyramid.response import Response
+from webtest import TestApp
+
+from sessionsite.sessions import session_factory
+from sessionsite.sessions.configuration import ConfigurationError
+from tests.sessions.apps import count, rows
+
+
+@pytest.mark.parametrize("include", [True, False], ids=["included", "alone"])
+class TestBothWays:
+    def test_a_session_works(self, make_app: Any, include: bool) -> None:
+        app = make_app(count, include=include)
+        assert [app.get("/").text for _ in range(3)] == ["1", "2", "3"]
+
+    def test_what_depended_on_a_session_is_kept_by_no_cache(
+        self, make_app: Any, include: bool
+    ) -> None:
+        def view(request: Request) -> Response:
+            request.session.get("n")
+            return Response(vary=("Accept",), cache_control="public, max-age=60")
+
+        headers = make_app(view, include=include).get("/").headers
+        assert headers["Cache-Control"] == "private, no-store"
+        assert headers["Vary"] == "Accept, Cookie"
+
+    def test_a_request_that_takes_no_session_asks_no_store(
+        self, make_app: Any, include: bool
+    ) -> None:
+        app = make_app(lambda request: Response("free"), include=include)
+        app.set_cookie("sessionsite", "x")
+        headers = app.get("/").headers
+        assert "Cache-Control" not in headers
+        assert "Vary" not in headers
+
+
+def test_a_session_is_stored_before_the_response_leaves(make_app: Any) -> None:
+    app = make_app(count)
+    seen = []
+
+    def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
+        def start(status: str, headers: Any, exc_info: Any = None) -> Any:
+            seen.append(rows(app))
+            return start_response(status, headers, exc_info)
+
+        return app.app(environ, start)
+
+    TestApp(wsgi).get("/")
+    assert seen == [['{"n":1}']]
+
+
+class TestChoosingTheFactory:
+    def test_none_is_registered_where_none_is_named(self) -> None:
+        assert session_factory({}) is None
+        assert session_factory({"sessionsite.session_factory": " "}) is None
+
+    @pytest.mark.parametrize(
+        "name", ["no.such.module", "sessionsite.nothing", "sessionsite..x", "sessionsite"]
+    )
+    def test_a_name_that_leads_nowhere_is_refused(self, name: str) -> None:
+        with pytest.raises(ConfigurationError, match=r"sessionsite\.session_factory = ") as caught:
+            session_factory({"sessionsite.session_factory": name})
+        assert "\n" not in str(caught.value)
+
+    def test_any_callable_will_do(self) -> None:
+        made = session_factory({"sessionsite.session_factory": "builtins.dict", "a": "1"})
+        assert made == {"sessionsite.session_factory": "builtins.dict", "a": "1"}
+
+
+def test_a_secure_cookie_on_plain_http_is_warned_of_once(
+    make_app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = make_app(count, session__secure="true")
+    for _ in range(3):
+        TestApp(app.app).get("/")
+    warnings = [r for r in caplog.records if "trusted_proxy" in r.getMessage()]
+    assert len(warnings) == 1
+
+
+def test_a_session_ends_with_its_request_and_not_with_the_garbage_collection(
+    make_app: Any,
+) -> None:
+    """Memory that is free at once is still in the processor's caches for the next request."""
+    kept = []
+    sent: dict[str, str] = {}
+
+    def view(request: Request) -> Response:
+        kept.append(weakref.ref(request.session))
+        return count(request)
+
+    app = make_app(view).app
+    gc.disable()
+    try:
+        for _ in range(3):
+            environ = Request.blank("/", headers=sent).environ
+            answer = app(environ, lambda _, headers, exc=None: sent.update(headers))
+            del environ, answer
+            sent["Cookie"] = sent["Set-Cookie"].partition(";")[0]
+        assert [session() for session in kept] == [None, None, None]
+    finally:
+        gc.enable()
+
+
+def test_auto_is_as_secure_as_the_request(make_app: Any) -> None:
+    app = make_app(count, session__secure="auto").app
+    plain = TestApp(app).get("/").headers["Set-Cookie"]
+    tls = TestApp(app).get("https://localhost/").headers["Set-Cookie"]
+    assert ("secure" in plain, "secure" in tls) == (False, True)
+
+
+def test_an_insecure_cookie_is_warned_of_at_start(
+    make_app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_app(count)
+    assert "session.secure = false" in caplog.text

@@ -1,0 +1,22 @@
+"""The site's settings: typed and strict, as the session factories' are."""
+
+import pytest
+
+from sessionsite.settings import site_settings
+from tests.harness.refusals import check_refusal
+
+
+class TestSiteSettings:
+    def test_the_defaults(self) -> None:
+        site = site_settings({})
+        assert (site.history_limit, site.history_bytes) == (20, 2400)
+        assert (site.contact, site.allowed_hosts, site.hsts) == ("", (), None)
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("history_limit", "0"), ("history_limit", "none"), ("history_bytes", "1"),
+         ("history_bytes", "x"), ("hsts", "yes"), ("histroy_limit", "5")],
+    )  # fmt: skip
+    def test_a_wrong_one_is_refused(self, key: str, value: str) -> None:
+        call = {f"sessionsite.{key}": value}
+        check_refusal(lambda: site_settings(call), f"sessionsite.{key}", "")
