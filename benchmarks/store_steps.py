@@ -13,9 +13,9 @@ from typing import Any
 import psycopg
 from psycopg import pq
 from psycopg.types.string import TextLoader
+from sessionsite.sessions.statements import COLUMNS
 
 from sessionsite.sessions.sql import SQLAlchemyStore
-from sessionsite.sessions.statements import COLUMNS
 
 Once = Callable[[bytes], None]
 Run = Callable[[str, dict[str, Any]], Sequence[Sequence[Any]]]

@@ -5,7 +5,7 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.router import Router
 
-from .settings import expand_environment
+from .sessions import expand_environment
 
 
 def main(global_config: dict[str, str], **settings: Any) -> Router:

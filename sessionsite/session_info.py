@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from pyramid.request import Request
 
-from .sessions.facts import session_facts
+from .sessions import ISavedSession, IStoredSession, describe
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
 
@@ -27,24 +27,25 @@ def session_details(request: Request, now: datetime | None = None) -> list[Detai
     """
     now = now or datetime.now(UTC)
     session: Any = request.session
-    facts = session_facts(request.registry)
+    description = describe(request.registry)
     created = datetime.fromtimestamp(session.created, UTC)
     details = [_time("Started", created, now)]
-    if not session.new and (seen_at := getattr(session, "seen_at", None)):
-        details.append(_time("Last seen", seen_at, now))
-    if facts:
-        if facts.cookie.timeout is not None:
-            unused = now + timedelta(seconds=facts.cookie.timeout)
-            expires_at = getattr(session, "expires_at", None) or unused
+    is_stored = IStoredSession.providedBy(session)
+    if is_stored and not session.new:
+        details.append(_time("Last seen", session.seen_at, now))
+    if description:
+        if description.cookie.timeout is not None:
+            unused = now + timedelta(seconds=description.cookie.timeout)
+            expires_at = session.expires_at if is_stored else unused
             details.append(_time("Ends if unused", expires_at, now))
-        if facts.lifetime is not None:
-            latest = created + timedelta(seconds=facts.lifetime)
+        if description.lifetime is not None:
+            latest = created + timedelta(seconds=description.lifetime)
             details.append(_time("Ends at the latest", latest, now))
-        details.append(Detail("Kept", facts.where))
-    if size := getattr(session, "size", None):
-        details.append(Detail("Size", f"{size} bytes"))
-    if public_id := getattr(session, "id", None):
-        details.append(Detail("Name", public_id))
+        details.append(Detail("Kept", description.where))
+    if ISavedSession.providedBy(session) and session.size:
+        details.append(Detail("Size", f"{session.size} bytes"))
+    if is_stored:  # another package's `id` may be what its cookie holds
+        details.append(Detail("Name", session.id))
     return details
 
 
@@ -57,19 +58,19 @@ def policy(request: Request) -> dict[str, Any]:
 
     Times are texts ("20 minutes"); None stands for no limit.
     """
-    facts = session_facts(request.registry)
-    if facts is None:
+    description = describe(request.registry)
+    if description is None:
         return {}
-    cookie = facts.cookie
+    cookie = description.cookie
     return {
-        "where": facts.where,
+        "where": description.where,
         "cookie": cookie.cookie_name,
         "secure": cookie.secure is True,
         "httponly": cookie.httponly,
         "samesite": cookie.samesite,
         "max_age": cookie.max_age and duration(cookie.max_age),
         "timeout": cookie.timeout and duration(cookie.timeout),
-        "lifetime": facts.lifetime and duration(facts.lifetime),
+        "lifetime": description.lifetime and duration(description.lifetime),
     }
 
 

@@ -1,4 +1,4 @@
-"""The site's own .ini keys (prefix `sessionsite.`), frozen and typed."""
+"""The site's own .ini keys (prefix `sessionsite.`), each written once: frozen, typed values."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,45 +6,64 @@ from typing import Any
 
 from pyramid.config import Configurator
 
-from .sessions.configuration import ConfigurationError, SettingsReader, expand_environment
-
-__all__ = ["ConfigurationError", "SiteSettings", "expand_environment", "site_settings"]
+from .sessions.ini import (
+    BOOLEAN,
+    SettingsReader,
+    key,
+    optional_text,
+    text,
+    whole,
+    whole_or_none,
+    words,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SiteSettings:
-    """The keys of `sessionsite.*`, one attribute per key."""
-
-    history_limit: int = 20
-    """How many visits the history keeps."""
-    history_bytes: int | None = 2400
-    """How many bytes of JSON text the history may take; None is no limit."""
-    contact: str = ""
-    """The operator's address, for the Contact page."""
-    allowed_hosts: tuple[str, ...] = ()
-    """The `Host` names that the site serves; with none given, it serves any."""
-    error_page: bool = True
-    """Answer an unexpected error with the site's own page, not with pyramid_debugtoolbar's."""
-    hsts: int | None = None
-    """For how many seconds browsers are to use https alone; None tells them nothing."""
+    session_factory: str | None = key(
+        optional_text("dotted name"),
+        "A callable that takes the settings and returns a Pyramid session factory.",
+        default=None,
+    )
+    history_limit: int = key(
+        whole("visits"), "How many visits the history keeps. The oldest go first.", default=20
+    )
+    history_bytes: int | None = key(
+        whole_or_none("bytes", minimum=2),
+        "How large the history's JSON text may be. 2,400 bytes keep a signed cookie within "
+        "Pyramid's 4,064. `production.ini`: `none`, its data is not in the cookie.",
+        default=2400,
+    )
+    contact: str = key(text(), "The operator's address, on the Contact page.", default="")
+    allowed_hosts: tuple[str, ...] = key(
+        words("host names"),
+        "The names that the site answers to, without ports, separated by white space; any other "
+        "`Host` is a 400. Empty: any name. `/healthz` is exempt.",
+        default=(),
+    )
+    error_page: bool = key(
+        BOOLEAN,
+        "Answer an unexpected error with the site's 500 page, and log it. `development.ini`: "
+        "`false`, so that pyramid_debugtoolbar shows its traceback.",
+        default=True,
+    )
+    hsts: int | None = key(
+        whole_or_none("seconds"),
+        "`Strict-Transport-Security: max-age=...`, on https responses alone. `production.ini`: "
+        "`31536000`.",
+        default=None,
+    )
 
 
 def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
     """Read the `sessionsite.*` keys. Raises `ConfigurationError`."""
     read = SettingsReader(settings, "sessionsite.")
-    read.text("session_factory", "")  # the sessions package reads it
-    site = SiteSettings(
-        history_limit=read.integer("history_limit", 20, minimum=1, unit="visits"),
-        history_bytes=read.limit("history_bytes", 2400, minimum=2, unit="bytes"),
-        contact=read.text("contact", ""),
-        allowed_hosts=tuple(host.lower() for host in read.words("allowed_hosts")),
-        error_page=read.boolean("error_page", True),
-        hsts=read.limit("hsts", None, minimum=1, unit="seconds"),
-    )
+    values = read.keys(SiteSettings)
     read.finish()
-    return site
+    values["allowed_hosts"] = tuple(host.lower() for host in values["allowed_hosts"])
+    return SiteSettings(**values)
 
 
 def includeme(config: Configurator) -> None:
-    """Read the site's settings into `registry.site`. Raises `ConfigurationError`."""
+    """Read them once, as `registry.site`. Raises `ConfigurationError`."""
     config.registry.site = site_settings(config.registry.settings)

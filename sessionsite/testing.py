@@ -13,8 +13,7 @@ from typing import Any
 from pyramid.request import Request
 from pyramid.response import Response
 
-from .sessions.memory import MemoryStore
-from .sessions.store import Record, RecordExistsError
+from .sessions import MemoryStore, Record, RecordExistsError
 
 __all__ = ["START", "MemoryStore", "StoreContract", "in_parallel", "record", "session"]
 
@@ -46,10 +45,10 @@ START = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
 def record(name: str = "a", **changes: Any) -> Record:
-    """A record that is alive at `START`, its id and key made from `name`."""
+    """Return a record that is alive at `START`, with an id and a token hash made from `name`."""
     values: dict[str, Any] = {
         "id": f"id-{name}",
-        "key": f"key-{name}".encode(),
+        "token_hash": f"hash-{name}".encode(),
         "payload": '{"n": 1}',
         "version": 1,
         "created_at": START - timedelta(hours=1),
@@ -69,68 +68,76 @@ class StoreContract:
     def test_load_finds_what_was_created(self, store: Any) -> None:
         created = record(expires_at=START + timedelta(microseconds=1), payload='{"x": "\\u0000"}')
         store.create(created)
-        assert store.load(created.key, START) == created
+        assert store.load(created.id, START) == created
 
     def test_a_record_comes_back_whole(self, store: Any) -> None:
-        created = record(old_key=b"old", old_open=True, rotated_at=START, expires_at=None)
+        created = record(
+            old_token_hash=b"old", old_token_valid=True, rotated_at=START, expires_at=None
+        )
         store.create(created)
-        assert store.load(created.key, START) == created
+        assert store.load(created.id, START) == created
 
     def test_times_come_back_in_utc(self, store: Any) -> None:
         store.create(record())
-        loaded = store.load(b"key-a", START)
+        loaded = store.load("id-a", START)
         assert {loaded.created_at.tzinfo, loaded.seen_at.tzinfo, loaded.expires_at.tzinfo} == {UTC}
 
-    def test_an_unknown_key_finds_nothing(self, store: Any) -> None:
+    def test_an_unknown_id_finds_nothing(self, store: Any) -> None:
         store.create(record())
-        assert store.load(b"key-b", START) is None
-        assert store.load(b"", START) is None
+        for unknown in ("id-b", "ID-A", "id-", "id-a ", "", "id-%"):
+            assert store.load(unknown, START) is None
+
+    def test_a_token_hash_finds_nothing(self, store: Any) -> None:
+        store.create(record(token_hash=b"hash", old_token_hash=b"old"))
+        assert store.load("hash", START) is None
+        assert store.load("old", START) is None
 
     def test_the_first_version_is_1(self, store: Any) -> None:
         store.create(record(version=7))
-        assert store.load(b"key-a", START).version == 1
+        assert store.load("id-a", START).version == 1
 
     def test_create_never_overwrites(self, store: Any) -> None:
         store.create(record())
-        for taken in (record(key=b"other"), record("b", key=b"key-a")):
-            assert not _created(store, taken)
-        assert store.load(b"key-a", START) == record()
+        assert not _created(store, record(token_hash=b"other", payload="{}"))
+        assert store.load("id-a", START) == record()
 
     def test_an_expired_record_is_absent_to_the_microsecond(self, store: Any) -> None:
         store.create(record())
         end = record().expires_at
         assert end is not None
-        assert store.load(b"key-a", end - timedelta(microseconds=1)) is not None
-        assert store.load(b"key-a", end) is None
+        assert store.load("id-a", end - timedelta(microseconds=1)) is not None
+        assert store.load("id-a", end) is None
         assert store.save(record(payload="{}"), 1, end) is False
         assert store.update("id-a", end, lambda newest: replace(newest, payload="{}")) is None
 
     def test_a_record_without_an_end_is_never_absent(self, store: Any) -> None:
         store.create(record(expires_at=None))
-        assert store.load(b"key-a", START + timedelta(days=36500)) is not None
+        assert store.load("id-a", START + timedelta(days=36500)) is not None
 
     def test_save_writes_payload_and_times_and_counts(self, store: Any) -> None:
         store.create(record())
         seen, end = START + timedelta(seconds=1), START + timedelta(hours=2)
         changed = record(payload='{"n": 2}', seen_at=seen, expires_at=end)
         assert store.save(changed, 1, START) is True
-        assert store.load(b"key-a", START) == replace(changed, version=2)
+        assert store.load("id-a", START) == replace(changed, version=2)
 
-    def test_save_leaves_the_keys_alone(self, store: Any) -> None:
+    def test_save_leaves_the_token_hashes_alone(self, store: Any) -> None:
         store.create(record())
-        assert store.save(record(key=b"another", old_key=b"old", old_open=True), 1, START)
-        assert store.load(b"key-a", START) == record(version=2)
+        assert store.save(
+            record(token_hash=b"another", old_token_hash=b"old", old_token_valid=True), 1, START
+        )
+        assert store.load("id-a", START) == record(version=2)
 
     def test_save_with_another_version_writes_nothing(self, store: Any) -> None:
         store.create(record())
         assert store.save(record(payload='{"n": 2}'), 2, START) is False
-        assert store.load(b"key-a", START) == record()
+        assert store.load("id-a", START) == record()
 
     def test_save_does_not_recreate_a_deleted_record(self, store: Any) -> None:
         store.create(record())
         store.delete("id-a")
         assert store.save(record(), 1, START) is False
-        assert store.load(b"key-a", START) is None
+        assert store.load("id-a", START) is None
 
     def test_update_gets_the_newest_record_and_returns_the_stored_one(self, store: Any) -> None:
         store.create(record())
@@ -139,26 +146,34 @@ class StoreContract:
 
         def change(newest: Record) -> Record:
             given.append(newest)
-            return replace(newest, payload='{"n": 3}', key=b"new", old_key=newest.key, version=99)
+            return replace(
+                newest,
+                payload='{"n": 3}',
+                token_hash=b"new",
+                old_token_hash=newest.token_hash,
+                version=99,
+            )
 
         stored = store.update("id-a", START, change)
         assert given == [record(payload='{"n": 2}', version=2)]
-        assert stored == record(payload='{"n": 3}', version=3, key=b"new", old_key=b"key-a")
-        assert store.load(b"new", START) == stored
+        assert stored == record(
+            payload='{"n": 3}', version=3, token_hash=b"new", old_token_hash=b"hash-a"
+        )
+        assert store.load("id-a", START) == stored
 
     def test_update_that_returns_the_record_itself_writes_nothing(self, store: Any) -> None:
         store.create(record())
         assert store.update("id-a", START, lambda newest: newest) == record()
-        assert store.load(b"key-a", START) == record()
+        assert store.load("id-a", START) == record()
 
     def test_update_to_none_deletes(self, store: Any) -> None:
         store.create(record())
         assert store.update("id-a", START, lambda newest: None) is None
-        assert store.load(b"key-a", START) is None
+        assert store.load("id-a", START) is None
 
     def test_update_of_an_absent_record_changes_nothing(self, store: Any) -> None:
         assert store.update("id-a", START, lambda newest: newest) is None
-        assert store.load(b"key-a", START) is None
+        assert store.load("id-a", START) is None
 
     def test_an_error_inside_update_leaves_the_record_as_it_was(self, store: Any) -> None:
         store.create(record())
@@ -167,13 +182,8 @@ class StoreContract:
             raise ZeroDivisionError
 
         _raises(ZeroDivisionError, lambda: store.update("id-a", START, change))
-        assert store.load(b"key-a", START) == record()
+        assert store.load("id-a", START) == record()
         assert store.save(record(), 1, START) is True  # and holds no lock
-
-    def test_the_key_before_a_rotation_finds_the_record_too(self, store: Any) -> None:
-        store.create(record(key=b"new", old_key=b"old"))
-        assert store.load(b"old", START).key == b"new"
-        assert store.load(b"new", START).key == b"new"
 
     def test_delete_of_an_absent_record_is_fine(self, store: Any) -> None:
         store.delete("id-a")
@@ -182,7 +192,7 @@ class StoreContract:
         store.create(record("a"))
         store.create(record("b"))
         store.delete("id-a")
-        assert store.load(b"key-b", START) is not None
+        assert store.load("id-b", START) is not None
 
     def test_prune_removes_expired_records_alone(self, store: Any) -> None:
         store.create(record("dead", expires_at=START))
@@ -190,17 +200,17 @@ class StoreContract:
         store.create(record("endless", expires_at=None))
         assert store.prune(START, 10) == 1
         assert store.prune(START, 10) == 0
-        assert store.load(b"key-alive", START)
-        assert store.load(b"key-endless", START)
-        assert store.load(b"key-dead", START - timedelta(hours=1)) is None
+        assert store.load("id-alive", START)
+        assert store.load("id-endless", START)
+        assert store.load("id-dead", START - timedelta(hours=1)) is None
 
     def test_prune_removes_at_most_the_limit(self, store: Any) -> None:
         for number in range(5):
             store.create(record(str(number), expires_at=START))
         assert [store.prune(START, 2) for _ in range(4)] == [2, 2, 1, 0]
 
-    def test_of_parallel_creates_of_one_key_one_succeeds(self, store: Any) -> None:
-        outcomes = in_parallel(8, lambda n: _created(store, record(str(n), key=b"same")))
+    def test_of_parallel_creates_of_one_id_one_succeeds(self, store: Any) -> None:
+        outcomes = in_parallel(8, lambda n: _created(store, record(token_hash=str(n).encode())))
         assert sorted(outcomes) == [False] * 7 + [True]
 
     def test_of_parallel_saves_of_one_version_one_succeeds(self, store: Any) -> None:
@@ -208,7 +218,7 @@ class StoreContract:
         saves = in_parallel(8, lambda n: store.save(record(payload=f'{{"n": {n}}}'), 1, START))
         assert sorted(saves) == [False] * 7 + [True]
         winner = saves.index(True)
-        assert store.load(b"key-a", START) == record(payload=f'{{"n": {winner}}}', version=2)
+        assert store.load("id-a", START) == record(payload=f'{{"n": {winner}}}', version=2)
 
     def test_parallel_updates_wait_for_each_other(self, store: Any) -> None:
         store.create(record(payload="0"))
@@ -217,7 +227,7 @@ class StoreContract:
             return replace(newest, payload=str(int(newest.payload) + 1))
 
         in_parallel(8, lambda n: [store.update("id-a", START, increment) for _ in range(10)])
-        stored = store.load(b"key-a", START)
+        stored = store.load("id-a", START)
         assert (stored.payload, stored.version) == ("80", 81)
 
     def test_a_delete_beats_parallel_saves_and_updates(self, store: Any) -> None:
@@ -232,7 +242,7 @@ class StoreContract:
                 return store.update("id-a", START, lambda r: replace(r, payload='{"n": 3}'))
 
             in_parallel(4, work)
-            assert store.load(b"key-a", START) is None, f"revived in round {round_}"
+            assert store.load("id-a", START) is None, f"revived in round {round_}"
 
 
 def in_parallel(count: int, work: Callable[[int], Any]) -> list[Any]:

@@ -13,9 +13,7 @@ from pyramid.view import exception_view_config, notfound_view_config, view_confi
 
 from .routes import links
 from .session_info import policy, session_details
-from .sessions import check
-from .sessions.store import StoreError
-from .sessions.tween import RETRY_AFTER
+from .sessions import RETRY_AFTER, StoreError, ping
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +75,7 @@ def forget(request: Request) -> Response:
 def healthz(request: Request) -> dict[str, str]:
     request.response.cache_control.no_store = True
     try:
-        check(request.registry)
+        ping(request.registry)
     except StoreError:
         request.response.status_int = 503
         return {"status": "error", "store": "unreachable"}

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import click
 
+from ..sessions import ConfigurationError, StoreError
 from . import secret, table  # noqa: F401  # each adds its commands to the group
-from .config import ConfigurationError, StoreError
 from .group import commands
 
 

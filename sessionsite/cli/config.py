@@ -3,31 +3,22 @@
 import configparser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 import plaster
 
-from ..sessions import FACTORY_KEY
-from ..sessions.configuration import ConfigurationError, expand_environment
-from ..sessions.server import utc_now
-from ..sessions.settings import SQL_PREFIXES, sql_settings
-from ..sessions.sql import SQLAlchemyStore, store_from_settings
-from ..sessions.store import StoreError
-from ..sessions.sweeper import BATCH, prune_all
-from ..sessions.table import create_table
-
-__all__ = [
-    "BATCH",
-    "ConfigurationError",
-    "StoreError",
-    "create_table",
-    "open_store",
-    "prune_all",
-    "read_settings",
-    "utc_now",
-]
+from ..sessions import (
+    FACTORY_KEY,
+    ConfigurationError,
+    IServerSessionFactory,
+    SessionStore,
+    expand_environment,
+    session_factory,
+)
+from ..sessions.server import store_from_settings
 
 SERVER_FACTORY = "sessionsite.sessions.server.session_factory_from_settings"
+# The keys that say which store it is, and where; they hold no signing secret.
+STORE_KEYS = ("session.store", "session.sql.", "session.sqlalchemy.")
 
 
 def read_settings(config_uri: str) -> dict[str, str]:
@@ -51,22 +42,29 @@ def read_settings(config_uri: str) -> dict[str, str]:
 
 
 @contextmanager
-def open_store(config_uri: str) -> Iterator[SQLAlchemyStore]:
+def open_store(config_uri: str) -> Iterator[SessionStore]:
     """Give the store that an .ini file describes, and close its connections afterwards.
 
-    Only the keys that say where the table is are read, so a command needs no secret.
-    Raises `ConfigurationError`, also where the session factory is not the server factory.
+    With the server factory only the store's own keys are read, so that a command needs no secret;
+    another factory that provides `IServerSessionFactory` is made as the app makes it.
+    Raises `ConfigurationError`, also for a factory whose sessions are in no store.
     """
     settings = read_settings(config_uri)
-    if settings.get(FACTORY_KEY) != SERVER_FACTORY:
-        raise ConfigurationError(
-            f"{config_uri} keeps its sessions in no table: {FACTORY_KEY} is not {SERVER_FACTORY}"
+    if settings.get(FACTORY_KEY) == SERVER_FACTORY:
+        # The table is created by `init-db` alone, whatever the app does at its start.
+        keys = {k: v for k, v in settings.items() if k.startswith(STORE_KEYS)}
+        store = store_from_settings(
+            expand_environment(keys) | {"session.sql.create_table": "false"}
         )
-    sql = sql_settings(
-        expand_environment({k: v for k, v in settings.items() if k.startswith(SQL_PREFIXES)})
-    )
-    store = store_from_settings(replace(sql, create_table=False))
+    else:
+        factory = session_factory(expand_environment(settings))
+        if factory is None or not IServerSessionFactory.providedBy(factory):
+            raise ConfigurationError(
+                f"{config_uri} keeps its sessions in no store: {FACTORY_KEY} is not "
+                f"{SERVER_FACTORY}, nor another factory that provides IServerSessionFactory"
+            )
+        store = factory.store
     try:
         yield store
     finally:
-        store.engine.dispose()
+        store.close()

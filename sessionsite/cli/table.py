@@ -1,10 +1,12 @@
 """The commands that look after the table of sessions."""
 
 import sys
+from datetime import UTC, datetime
 
 import click
 
-from .config import BATCH, create_table, open_store, prune_all, utc_now
+from ..sessions import PRUNE_BATCH, prune_all
+from .config import open_store
 from .group import commands, config_uri
 
 
@@ -13,6 +15,10 @@ from .group import commands, config_uri
 def init_db(config_uri: str) -> None:
     """Create the table of sessions where it is missing."""
     with open_store(config_uri) as store:
+        from ..sessions.sql import SQLAlchemyStore, create_table  # no other command needs a driver
+
+        if not isinstance(store, SQLAlchemyStore):
+            raise click.ClickException(f"{config_uri} keeps its sessions in no table of ours")
         created = create_table(store.engine, store.table)
     click.echo(f"Table {store.table.fullname}: {'created' if created else 'is there already'}")
 
@@ -22,20 +28,20 @@ def init_db(config_uri: str) -> None:
 @click.option(
     "--batch-size",
     type=click.IntRange(min=1),
-    default=BATCH,
+    default=PRUNE_BATCH,
     metavar="N",
     show_default=True,
     help="How many rows to delete at a time.",
 )
 def prune(config_uri: str, batch_size: int) -> None:
     """Delete the sessions that have expired."""
-    now = utc_now()
+    now = datetime.now(UTC)
     removed = 0
     with open_store(config_uri) as store:
         # Counting reads every expired row, so only a progress bar that is shown pays for it.
-        expired = store.count_expired(now) if sys.stderr.isatty() else 0
+        expired = store.count_expired(now) if sys.stderr.isatty() else None
         with click.progressbar(
-            length=expired, hidden=not expired, show_eta=False, show_pos=True, file=sys.stderr
+            length=expired or 0, hidden=not expired, show_eta=False, show_pos=True, file=sys.stderr
         ) as bar:
             for size in prune_all(store, now, batch_size):
                 removed += size

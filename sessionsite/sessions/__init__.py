@@ -1,9 +1,10 @@
 """Web sessions for Pyramid: `config.include("sessionsite.sessions")` and a few .ini keys.
 
-`sessionsite.session_factory` names a callable `(settings) -> ISessionFactory`: ours are
+`sessionsite.session_factory` names a callable `(settings) -> ISessionFactory`. Ours are
 `sessionsite.sessions.server.session_factory_from_settings` and
 `sessionsite.sessions.cookie.session_factory_from_settings`. The folder needs nothing outside
-itself, so it can be lifted into an app as it is.
+itself: copy it into an app of your own, under any name. What a store of your own needs is here;
+the SQL store is in `sessionsite.sessions.sql`, and nothing else loads a database driver.
 """
 
 from collections.abc import Mapping
@@ -12,45 +13,85 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated, NewResponse
 from pyramid.interfaces import ISessionFactory
-from pyramid.path import DottedNameResolver
 from pyramid.registry import Registry
 from pyramid.tweens import EXCVIEW, INGRESS
 
-from .configuration import ConfigurationError
-from .headers import prevent_caching
-from .sweeper import Sweeper
+from .description import SessionDescription, describe
+from .ini import ConfigurationError, expand_environment, resolve
+from .interfaces import (
+    IDescribedSessionFactory,
+    ISavedSession,
+    IServerSessionFactory,
+    IStoredSession,
+)
+from .memory import MemoryStore
+from .payload import PayloadError
+from .pruner import PRUNE_BATCH, Pruner, prune_all
+from .response import prevent_caching
+from .server.factory import ServerSessionFactory
+from .server.session import ServerSession
+from .settings import server_settings
+from .store import (
+    MalformedRecordError,
+    Record,
+    RecordExistsError,
+    SessionEndedError,
+    SessionStore,
+    StoreError,
+)
+from .tween import RETRY_AFTER
+
+__all__ = [
+    "FACTORY_KEY",
+    "PRUNE_BATCH",
+    "RETRY_AFTER",
+    "SAVE_TWEEN",
+    "ConfigurationError",
+    "IDescribedSessionFactory",
+    "ISavedSession",
+    "IServerSessionFactory",
+    "IStoredSession",
+    "MalformedRecordError",
+    "MemoryStore",
+    "PayloadError",
+    "Record",
+    "RecordExistsError",
+    "ServerSession",
+    "ServerSessionFactory",
+    "SessionDescription",
+    "SessionEndedError",
+    "SessionStore",
+    "StoreError",
+    "describe",
+    "expand_environment",
+    "includeme",
+    "ping",
+    "prune_all",
+    "server_settings",
+    "session_factory",
+]
 
 FACTORY_KEY = "sessionsite.session_factory"
-SAVE_TWEEN = "sessionsite.sessions.tween.save_tween_factory"
+SAVE_TWEEN = f"{__name__}.tween.save_tween_factory"
 
 
 def session_factory(settings: Mapping[str, Any]) -> Any | None:
-    """Return the session factory that `settings` names; None where they name none.
+    """Return the session factory that `settings` name; None where they name none.
 
     Raises `ConfigurationError`.
     """
     name = str(settings.get(FACTORY_KEY) or "").strip()
-    if not name:
-        return None
-    try:
-        make = DottedNameResolver(None).resolve(name)
-    except (ImportError, ValueError) as exc:
-        raise ConfigurationError(
-            f"{FACTORY_KEY} = {name!r}: give the dotted name of a callable, and install its "
-            f"package ({exc})"
-        ) from exc
-    if not callable(make):
-        raise ConfigurationError(
-            f"{FACTORY_KEY} = {name!r}: give the dotted name of a callable that takes the settings"
-        )
-    return make(settings)
+    return resolve(FACTORY_KEY, name)(settings) if name else None
 
 
-def check(registry: Registry) -> None:
-    """Raise `StoreError` unless the session store of ours can be read; others' are not asked."""
-    check = getattr(registry.queryUtility(ISessionFactory), "check", None)
-    if check is not None:
-        check()
+def ping(registry: Registry) -> None:
+    """Raise `StoreError` unless the store of the app's session factory answers.
+
+    A factory that has no `SessionStore` is not asked.
+    """
+    factory = registry.queryUtility(ISessionFactory)
+    if IServerSessionFactory.providedBy(factory):
+        factory.ping()
 
 
 def _prevent_caching(event: NewResponse) -> None:
@@ -58,17 +99,17 @@ def _prevent_caching(event: NewResponse) -> None:
         prevent_caching(event.response)
 
 
-def _start_sweeper(event: ApplicationCreated) -> None:
+def _start_pruner(event: ApplicationCreated) -> None:
     factory = event.app.registry.queryUtility(ISessionFactory)
-    interval = getattr(getattr(factory, "settings", None), "prune_interval", None)
-    if interval is not None:
-        Sweeper(factory.store, interval, factory.now).start()
+    if IServerSessionFactory.providedBy(factory) and factory.prune_interval is not None:
+        Pruner(factory.store, factory.prune_interval, factory.now).start()
 
 
 def includeme(config: Configurator) -> None:
     factory = session_factory(config.registry.settings)
     if factory is not None:
         config.set_session_factory(factory)
-        config.add_subscriber(_start_sweeper, ApplicationCreated)
+    # also for a factory that the app sets itself, if it provides IServerSessionFactory
+    config.add_subscriber(_start_pruner, ApplicationCreated)
     config.add_tween(SAVE_TWEEN, under=INGRESS, over=["pyramid_tm.tm_tween_factory", EXCVIEW])
     config.add_subscriber(_prevent_caching, NewResponse)

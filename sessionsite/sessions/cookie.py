@@ -1,7 +1,7 @@
 """The cookie factory: the data in the cookie, signed and readable. Nothing to install.
 
-Thin over Pyramid's own cookie session. A cookie can't be revoked: whoever kept an old one can
-play it back until its idle time-out, and of two parallel requests the later answer wins.
+Thin over Pyramid's own cookie session. A cookie can't be revoked: anyone who kept an old one can
+play it back until its idle time-out. Of two parallel requests the later answer wins.
 """
 
 import json
@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.session import BaseCookieSessionFactory
-from zope.interface import directlyProvides
+from zope.interface import directlyProvides, implementer
 
-from .facts import SessionFacts
-from .headers import send_cookie
+from .description import SessionDescription
+from .interfaces import IDescribedSessionFactory, ISavedSession
 from .payload import PayloadError, dumps
+from .response import set_session_cookie
 from .settings import cookie_settings
 from .signing import RotatingSigner
 
@@ -71,12 +71,15 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         set_on_exception=options.set_on_exception,
     )
 
+    @implementer(ISavedSession)
     class CookieSession(base):  # type: ignore[misc, valid-type]  # Pyramid makes it at run time
         """Pyramid's `CookieSession`, where it falls short of what `ISession` promises."""
 
         created: int
         new: bool
-        facts = SessionFacts(where="in the cookie itself", cookie=options, lifetime=None)
+        description = SessionDescription(
+            where="in the cookie itself", cookie=options, lifetime=None
+        )
         _over = False
         _spent = False
 
@@ -130,8 +133,8 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
                 self._check()
                 return bool(super()._set_cookie(response))
             if self._over:
-                send_cookie(response, options, "", 0, options.secure is True)
+                set_session_cookie(response, options, "", 0, options.secure is True)
             return self._over
 
-    directlyProvides(CookieSession, ISessionFactory)
+    directlyProvides(CookieSession, IDescribedSessionFactory)
     return CookieSession

@@ -5,10 +5,10 @@ from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
-from .store import Record, RecordExistsError
+from .store import Record, RecordExistsError, SessionStore
 
 
-class MemoryStore:
+class MemoryStore(SessionStore):
     """A `SessionStore` in this process's memory: real, thread-safe, and gone with the process."""
 
     where = "in the server's memory"
@@ -19,19 +19,18 @@ class MemoryStore:
 
     def create(self, record: Record) -> None:
         with self._lock:
-            if any(r.id == record.id or r.key == record.key for r in self._records.values()):
-                raise RecordExistsError("a session with this id or key exists")
+            if record.id in self._records:
+                raise RecordExistsError("a session with this id exists")
             self._records[record.id] = replace(record, version=1)
 
-    def load(self, key: bytes, now: datetime) -> Record | None:
+    def load(self, id: str, now: datetime) -> Record | None:
         with self._lock:
-            alive = [r for r in self._records.values() if not r.expired(now)]
-        by_key = [r for r in alive if r.key == key]
-        return next(iter(by_key or [r for r in alive if r.old_key == key]), None)
+            record = self._records.get(id)
+        return None if record is None or record.expired(now) else record
 
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
         with self._lock:
-            newest = self._alive(record.id, now)
+            newest = self.load(record.id, now)
             if newest is None or newest.version != expected_version:
                 return False
             self._records[record.id] = newest.saved(
@@ -43,7 +42,7 @@ class MemoryStore:
         self, id: str, now: datetime, change: Callable[[Record], Record | None]
     ) -> Record | None:
         with self._lock:
-            newest = self._alive(id, now)
+            newest = self.load(id, now)
             if newest is None:
                 return None
             changed = change(newest)
@@ -68,6 +67,6 @@ class MemoryStore:
                 del self._records[id_]
         return len(expired)
 
-    def _alive(self, id: str, now: datetime) -> Record | None:
-        record = self._records.get(id)
-        return None if record is None or record.expired(now) else record
+    def count_expired(self, now: datetime) -> int:
+        with self._lock:
+            return sum(record.expired(now) for record in self._records.values())

@@ -1,13 +1,8 @@
 """Session data to JSON text and back, by `json.dumps`'s rules with NaN and infinity refused."""
 
 import json
-import logging
 from collections.abc import Mapping
 from typing import Any
-
-from .merge import merge
-
-log = logging.getLogger(__name__)
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
@@ -37,17 +32,6 @@ def loads(text: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("JSON, but no object")
     return data
-
-
-def merged(base: str, ours: str, newest: str) -> str:
-    """Return `newest` with the changes that lead from `base` to `ours`, all of them JSON texts."""
-    if newest == base:
-        return ours
-    try:
-        return dumps(merge(loads(base), loads(ours), loads(newest)))
-    except (ValueError, RecursionError) as exc:  # somebody's hand has been in the row
-        log.warning("What is stored can't be merged with, and is replaced: %s", exc)
-        return ours
 
 
 def _find(value: Any, path: str, above: tuple[int, ...]) -> tuple[str, str] | None:

@@ -1,66 +1,102 @@
-"""The keys of the session factories: .ini strings in, frozen and typed values out."""
+"""The keys of the session factories, each written once: .ini strings in, typed values out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from .configuration import BOOLEANS, ConfigurationError, SettingsReader
+from .ini import (
+    BOOLEAN,
+    BOOLEANS,
+    Kind,
+    SettingsReader,
+    choice,
+    key,
+    keys_of,
+    optional_text,
+    text,
+    whole,
+    whole_or_none,
+    words,
+)
 
 PREFIX: Final = "session."
-SQL_PREFIXES: Final = ("session.sql.", "session.sqlalchemy.")
-SERVER_ONLY: Final = frozenset(
-    {
-        "lifetime",
-        "prune_interval",
-        "renewal_grace",
-        "renewal_time",
-        "sql.create_table",
-        "sql.schema",
-        "sql.table",
-        "sql.timeout",
-    }
-)
-COOKIE_KEYS: Final = frozenset(
-    {
-        "cookie_name",
-        "domain",
-        "httponly",
-        "max_age",
-        "path",
-        "reissue_time",
-        "samesite",
-        "secret",
-        "secure",
-        "set_on_exception",
-        "timeout",
-    }
-)
 DEVELOPMENT_SECRET: Final = "development-secret-that-everybody-can-read"  # noqa: S105  # it is no secret
-# What anybody can read in this project or in the Express tutorial signs nothing in production.
+# What anyone can read in this project or in the Express tutorial signs nothing in production.
 PUBLISHED_SECRETS: Final = frozenset({DEVELOPMENT_SECRET, "a5d63fc5-17a5-459c-b3ba-6d81792158fc"})
 MIN_SECRET_LENGTH: Final = 32
 # Pyramid allows a cookie value of 4,064 bytes: with a name of at most 32, the pair stays within
 # the 4,096 that browsers keep (ASVS 3.3.5).
 MAX_COOKIE_NAME: Final = 32
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265 cookie-name
+_SERVERS = "is the server factory's, the data of a cookie session is in the cookie: remove it"
+_OTHER_STORE = "is the SQL store's, and this store is another: remove it"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CookieSettings:
     """What both factories share: the cookie, its signature, the idle time-out."""
 
-    secrets: tuple[str, ...]
-    cookie_name: str = "sessionsite"
-    max_age: int | None = None
-    path: str = "/"
-    domain: str | None = None
-    secure: bool | Literal["auto"] = False
-    httponly: bool = True
-    samesite: str = "Lax"
-    timeout: int | None = 1200
-    reissue_time: int = 120
-    set_on_exception: bool = True
+    secrets: tuple[str, ...] = key(
+        words("text"),
+        "Signs the cookies. Several, separated by white space, newest first: the first signs, all "
+        "verify. [How to rotate it](#rotating-the-signing-secret). The server factory refuses a "
+        "secret of fewer than 32 characters, and one that is printed in this project or in the "
+        "Express tutorial.",
+        name="secret",
+    )
+    cookie_name: str = key(
+        text(),
+        "At most 32 characters, so that name and value stay within the 4,096 bytes that browsers "
+        "keep. Give each app on one host name its own: cookies know no ports. `production.ini`: "
+        "`__Host-sessionsite`.",
+        default="sessionsite",
+    )
+    max_age: int | None = key(
+        whole_or_none("seconds"),
+        "How long browsers keep the cookie; `none`: until the browser is closed. It ends no "
+        "session on the server: `session.timeout` and `session.lifetime` do. With the server "
+        "factory it is at least `session.lifetime`. `production.ini`: `43200`.",
+        default=None,
+    )
+    path: str = key(text("path"), "The path that the cookie is for.", default="/")
+    domain: str | None = key(
+        optional_text("host name"),
+        "Unset, the cookie goes to the very host that set it, and to no other. Set, it goes to "
+        "all subdomains of the domain as well.",
+        default=None,
+    )
+    secure: bool | Literal["auto"] = key(
+        BOOLEAN,
+        "Send the cookie over https alone. With the server factory also `auto`: over https alone "
+        "if the request came over https. `production.ini`: `true`.",
+        default=False,
+    )
+    httponly: bool = key(BOOLEAN, "Hide the cookie from scripts.", default=True)
+    samesite: str = key(
+        choice({"lax": "Lax", "strict": "Strict", "none": "None"}, "`Lax`, `Strict`, `None`"),
+        "Whether requests that other sites cause carry the cookie. `None` is the attribute's "
+        "value, not the absence of it, and needs `session.secure = true`.",
+        default="Lax",
+    )
+    timeout: int | None = key(
+        whole_or_none("seconds"),
+        "Idle time-out: the session ends so long after its last visit.",
+        default=1200,
+    )
+    reissue_time: int = key(
+        whole("seconds", minimum=0),
+        "The expiry is pushed back at most once in so many seconds. `0`: with every request that "
+        "uses the session. Less than `session.timeout`.",
+        default=120,
+        documented="`120`, or a tenth of `session.timeout` if that is less",
+    )
+    set_on_exception: bool = key(
+        BOOLEAN,
+        "Whether changes are kept when the request ended in an exception, even one that an "
+        "exception view has answered.",
+        default=True,
+    )
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {self.cookie_name}>"  # the secrets show nowhere
@@ -70,59 +106,96 @@ class CookieSettings:
 class ServerSettings(CookieSettings):
     """What the server factory knows beside that."""
 
-    lifetime: int | None = 43200
-    renewal_time: int | None = None
-    renewal_grace: int = 60
-    prune_interval: int | None = 900
+    secure: bool | Literal["auto"] = key(
+        Kind(
+            lambda value: {**BOOLEANS, "auto": "auto"}[str(value).lower()],
+            "give true or false, or auto",
+            "boolean",
+        ),
+        "",
+        default=False,
+    )
+    lifetime: int | None = key(
+        whole_or_none("seconds"),
+        "Absolute time-out: the session ends so long after its creation, however busy it is.",
+        default=43200,
+    )
+    renewal_time: int | None = key(
+        whole_or_none("seconds"),
+        "The session gets a new token once its token is so old: [rotation by "
+        "time](#rotation-by-time).",
+        default=None,
+    )
+    renewal_grace: int = key(
+        whole("seconds"),
+        "So long after a rotation by time the old token still opens the session.",
+        default=60,
+    )
+    prune_interval: int | None = key(
+        whole_or_none("seconds"),
+        "Expired rows are deleted from inside the server, after so many seconds on average; each "
+        "pause is 50 to 150 % of it, at random. One process prunes at a time, in batches of "
+        "1,000. `none` leaves it to `sessionsite prune CONFIG_URI`. An expired row opens nothing, "
+        "pruned or not.",
+        default=900,
+    )
+    store: str | None = key(
+        optional_text("dotted name"),
+        "[A store of your own](writing-a-store.md): a callable that takes the settings and "
+        "returns a `SessionStore`. It reads its own keys, under `session.store.`. Unset, the "
+        "store is the SQL store.",
+        default=None,
+    )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SQLSettings:
-    """Where the server factory's table is."""
+    """Where the SQL store's table is."""
 
-    table: str
-    schema: str | None
-    create_table: bool
-    timeout: int
+    table: str = key(text("name"), "The table.", default="sessions", name="sql.table")
+    schema: str | None = key(
+        optional_text("name"),
+        "The table's schema; `none` follows the role's `search_path`. The schema must exist.",
+        default=None,
+        name="sql.schema",
+    )
+    create_table: bool = key(
+        BOOLEAN,
+        "Create the table at start where it is missing, as `sessionsite init-db CONFIG_URI` does. "
+        "The role then needs the right to create tables for as long as the site runs.",
+        default=False,
+        name="sql.create_table",
+    )
+    timeout: int = key(
+        whole("seconds"),
+        "How long a request waits for the store: to connect, for a free connection of the pool, "
+        "for a statement. Each of these waits has its own limit. When one runs out, the answer is "
+        "the 503 page.",
+        default=5,
+        name="sql.timeout",
+    )
     engine: Mapping[str, Any]
+    """What is under `session.sqlalchemy.`, for SQLAlchemy."""
 
     def __repr__(self) -> str:
         return f"<SQLSettings of {self.table}>"  # the URL may hold a password
 
 
-def _cookie_values(read: SettingsReader, *, auto: bool) -> dict[str, Any]:
-    secrets = read.words("secret")
-    if not secrets:
+SQL_KEYS: Final = frozenset(keys_of(SQLSettings))
+SERVER_ONLY: Final = frozenset(keys_of(ServerSettings)) - frozenset(keys_of(CookieSettings))
+
+
+def _cookie_values(read: SettingsReader, settings: type) -> dict[str, Any]:
+    if not read.has("secret"):
         read.refuse("secret", "is required: set one, as `sessionsite generate-secret` prints it")
-    timeout = read.limit("timeout", 1200, minimum=1, unit="seconds")
-    reissue_default = 120 if timeout is None else min(120, timeout // 10)
-    values: dict[str, Any] = {
-        "secrets": secrets,
-        "cookie_name": read.text("cookie_name", "sessionsite"),
-        "max_age": read.limit("max_age", None, minimum=1, unit="seconds"),
-        "path": read.text("path", "/"),
-        "domain": read.optional_text("domain"),
-        "secure": _secure(read, auto),
-        "httponly": read.boolean("httponly", True),
-        "samesite": read.choice(
-            "samesite", "Lax", {"lax": "Lax", "strict": "Strict", "none": "None"}
-        ),
-        "timeout": timeout,
-        "reissue_time": read.integer("reissue_time", reissue_default, minimum=0, unit="seconds"),
-        "set_on_exception": read.boolean("set_on_exception", True),
-    }
+    values = read.keys(settings)
+    timeout = values["timeout"]
+    if timeout is not None and not read.has("reissue_time"):
+        values["reissue_time"] = min(120, timeout // 10)
+    elif timeout is not None and values["reissue_time"] >= timeout:
+        read.refuse("reissue_time", f"give fewer seconds than session.timeout has ({timeout})")
     _check_cookie(read, values)
     return values
-
-
-def _secure(read: SettingsReader, auto: bool) -> bool | Literal["auto"]:
-    choices: dict[str, bool | Literal["auto"]] = dict(BOOLEANS)
-    if auto:
-        choices["auto"] = "auto"
-    try:
-        return read.choice("secure", False, choices)
-    except ConfigurationError:
-        read.refuse("secure", "give true or false" + (", or auto" if auto else ""))
 
 
 def _check_cookie(read: SettingsReader, values: Mapping[str, Any]) -> None:
@@ -142,34 +215,25 @@ def _check_cookie(read: SettingsReader, values: Mapping[str, Any]) -> None:
         read.refuse("cookie_name", "the prefix asks for session.secure = true: set that")
     if name.lower().startswith("__host-") and (values["path"] != "/" or values["domain"]):
         read.refuse("cookie_name", "__Host- asks for session.path = / and no session.domain")
-    timeout = values["timeout"]
-    if timeout is not None and values["reissue_time"] >= timeout:
-        read.refuse("reissue_time", f"give fewer seconds than session.timeout has ({timeout})")
 
 
 def cookie_settings(settings: Mapping[str, Any]) -> CookieSettings:
     """Read the cookie factory's settings. Raises `ConfigurationError`."""
     read = SettingsReader(settings, PREFIX)
-    values = _cookie_values(read, auto=False)
-    why = "is the server factory's, the data of a cookie session is in the cookie: remove it"
-    engine_keys = {f"sqlalchemy.{k}" for k in read.section("sqlalchemy.")}
-    if engine_keys:
-        read.refuse(min(engine_keys), why, show=False)
-    read.finish(dict.fromkeys(SERVER_ONLY, why))
+    values = _cookie_values(read, CookieSettings)
+    server_only = sorted(SERVER_ONLY | SQL_KEYS)
+    read.finish(dict.fromkeys([*server_only, "sqlalchemy.", "store."], _SERVERS))
     return CookieSettings(**values)
 
 
-def server_settings(settings: Mapping[str, Any]) -> tuple[ServerSettings, SQLSettings]:
-    """Read the server factory's settings. Raises `ConfigurationError`."""
+def server_settings(settings: Mapping[str, Any], own: Collection[str] = ()) -> ServerSettings:
+    """Read the server factory's settings; those of its store are the store's to check.
+
+    `own` has the prefixes below `session.` that belong to a factory written around this one:
+    `("valkey.",)`. Raises `ConfigurationError`.
+    """
     read = SettingsReader(settings, PREFIX)
-    values = _cookie_values(read, auto=True)
-    values |= {
-        "lifetime": read.limit("lifetime", 43200, minimum=1, unit="seconds"),
-        "renewal_time": read.limit("renewal_time", None, minimum=1, unit="seconds"),
-        "renewal_grace": read.integer("renewal_grace", 60, minimum=1, unit="seconds"),
-        "prune_interval": read.limit("prune_interval", 900, minimum=1, unit="seconds"),
-    }
-    server = ServerSettings(**values)
+    server = ServerSettings(**_cookie_values(read, ServerSettings))
     for secret in server.secrets:
         if len(secret) < MIN_SECRET_LENGTH or secret in PUBLISHED_SECRETS:
             read.refuse(
@@ -179,9 +243,12 @@ def server_settings(settings: Mapping[str, Any]) -> tuple[ServerSettings, SQLSet
                 show=False,
             )
     _check_max_age(read, server)
-    sql = _sql_values(read)
-    read.finish()
-    return server, sql
+    for prefix in own or (["store."] if server.store else ["sql.", "sqlalchemy."]):
+        read.section(prefix)
+    other_store = dict.fromkeys(["sql.", "sqlalchemy."], _OTHER_STORE)
+    no_store = {"store.": "belongs to a store of your own: name it in session.store"}
+    read.finish(other_store if server.store or own else no_store, known=SQL_KEYS)
+    return server
 
 
 def _check_max_age(read: SettingsReader, server: ServerSettings) -> None:
@@ -197,24 +264,15 @@ def _check_max_age(read: SettingsReader, server: ServerSettings) -> None:
 
 
 def sql_settings(settings: Mapping[str, Any]) -> SQLSettings:
-    """Read only what says where the table is: enough for commands that make no cookie.
+    """Read what says where the table is; no other key is looked at, a secret least of all.
 
     Raises `ConfigurationError`.
     """
-    read = SettingsReader({k: v for k, v in settings.items() if k.startswith(SQL_PREFIXES)}, PREFIX)
-    sql = _sql_values(read)
-    read.finish()
-    return sql
-
-
-def _sql_values(read: SettingsReader) -> SQLSettings:
+    prefixes = tuple(f"{PREFIX}{section}" for section in ("sql.", "sqlalchemy."))
+    read = SettingsReader({k: v for k, v in settings.items() if k.startswith(prefixes)}, PREFIX)
     engine = read.section("sqlalchemy.")
     if not engine.get("url"):
         read.refuse("sqlalchemy.url", "is required: postgresql://user@host/database, for example")
-    return SQLSettings(
-        table=read.text("sql.table", "sessions"),
-        schema=read.optional_text("sql.schema"),
-        create_table=read.boolean("sql.create_table", False),
-        timeout=read.integer("sql.timeout", 5, minimum=1, unit="seconds"),
-        engine=engine,
-    )
+    sql = SQLSettings(**read.keys(SQLSettings), engine=engine)
+    read.finish()
+    return sql

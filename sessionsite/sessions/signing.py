@@ -1,4 +1,4 @@
-"""Signed cookie values: WebOb's signed serializer, one a secret."""
+"""Signed cookie values: one WebOb `SignedSerializer` per secret."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -7,14 +7,14 @@ from webob.cookies import SignedSerializer
 
 
 class Serializer(Protocol):
-    """WebOb's shape of a serializer; `loads` raises ValueError for whatever it can't read."""
+    """WebOb's shape of a serializer; `loads` raises ValueError for what it can't read."""
 
     def dumps(self, appstruct: Any) -> bytes: ...
     def loads(self, bstruct: bytes) -> Any: ...
 
 
 class RotatingSigner:
-    """Signs with the first secret, accepts a signature by any of them.
+    """Signs with the first secret, and accepts a signature by any of them.
 
     So a secret is rotated with nobody logged out: put the new one in front, and take the old
     one away once every cookie that it signed has run out.

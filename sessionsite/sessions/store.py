@@ -1,10 +1,13 @@
-"""The seam between the session factory and whatever keeps its rows.
+"""The seam between the server factory and whatever keeps its rows: `SessionStore`, `Record`.
 
-The factory owns cookie, signature, secret, expiry, serialization and merging; a store owns rows
-and nothing else. The time is always passed in.
+The factory owns cookie, signature, token, expiry, serialization and merging; a store owns rows and
+nothing else. The time is always passed in. To plug in a store of your own, name a callable
+`(settings) -> SessionStore` in `session.store`.
 """
 
+from abc import abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,7 +16,7 @@ from typing import Protocol
 class StoreError(Exception):
     """The store can't be reached, or failed: the system's fault, never the visitor's.
 
-    Raised `from` the driver's error. Its text names no password and no secret.
+    Raised `from` the driver's error. Its text names no password, secret or token.
     """
 
 
@@ -22,11 +25,11 @@ class SessionEndedError(Exception):
 
 
 class RecordExistsError(ValueError):
-    """`create` was given an id or a key that is taken."""
+    """`create` was given an id that is taken."""
 
 
 class MalformedRecordError(ValueError):
-    """The row is there, but somebody's hand has put something into it that is no record."""
+    """A row is there, but its values make no record: somebody has edited it by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +38,8 @@ class Record:
 
     id: str
     """Random and public: the primary key, the same through every rotation."""
-    key: bytes
-    """SHA-256 of the secret in the cookie, unique. The secret itself is stored nowhere."""
+    token_hash: bytes
+    """SHA-256 of the token in the cookie; compared, never looked up. No store sees the token."""
     payload: str
     """JSON text, opaque to the store."""
     version: int
@@ -46,10 +49,10 @@ class Record:
     """When it was last written or touched; not indexed."""
     expires_at: datetime | None
     """The nearer of idle and absolute end; None for a session that has neither. Indexed."""
-    old_key: bytes | None = None
-    """The key before the last rotation."""
-    old_open: bool = False
-    """It was rotated by time: the old secret still opens the session during the grace."""
+    old_token_hash: bytes | None = None
+    """SHA-256 of the token before the last rotation."""
+    old_token_valid: bool = False
+    """The last rotation was by time: the old token still opens the session during the grace."""
     rotated_at: datetime | None = None
 
     def expired(self, now: datetime) -> bool:
@@ -59,55 +62,90 @@ class Record:
         """Return the next version: what `SessionStore.save` makes of this record's row."""
         return Record(  # dataclasses.replace takes twice as long, and each page does this
             id=self.id,
-            key=self.key,
+            token_hash=self.token_hash,
             payload=payload,
             version=self.version + 1,
             created_at=self.created_at,
             seen_at=seen_at,
             expires_at=expires_at,
-            old_key=self.old_key,
-            old_open=self.old_open,
+            old_token_hash=self.old_token_hash,
+            old_token_valid=self.old_token_valid,
             rotated_at=self.rotated_at,
         )
 
 
 class SessionStore(Protocol):
-    """What the server factory asks of a store. Each method raises `StoreError` where it fails."""
+    """What the server factory asks of a store; `sessionsite.testing.StoreContract` tests it.
 
+    Each method raises `StoreError` where the store fails. Six methods have to be written; a class
+    that inherits from this one gets the others' defaults, which do for a store that only one
+    process uses.
+    """
+
+    where: str = "in a store of the site's own"
+    """Completes the sentence "Your session is kept …"."""
+
+    @abstractmethod
     def create(self, record: Record) -> None:
-        """Add `record` as version 1. Never overwrites: `RecordExistsError` if id or key is taken.
+        """Add `record` as version 1; never overwrite. Raises `RecordExistsError` for a taken id.
 
         Not the same as `save`: an upsert brings a session back to life that has just ended.
         """
 
-    def load(self, key: bytes, now: datetime) -> Record | None:
-        """Return the record whose key is `key`, or else the one whose old key it is.
+    @abstractmethod
+    def load(self, id: str, now: datetime) -> Record | None:
+        """Return the record with this id; None if there is none, or it has expired.
 
-        The caller tells the two apart by `Record.key`. Expired is absent: None.
         Raises `MalformedRecordError`.
         """
 
+    @abstractmethod
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
         """Write payload, seen_at and expires_at to the row with this id: the fast path.
 
-        Never creates, never changes a key. False, and nothing written, if the row is gone,
-        expired, or at another version than `expected_version`.
+        Never creates, and never changes a token hash. Returns False, with nothing written, if the
+        row is gone, has expired, or is at another version than `expected_version`.
         """
 
+    @abstractmethod
     def update(
         self, id: str, now: datetime, change: Callable[[Record], Record | None]
     ) -> Record | None:
         """Replace the newest record by what `change` makes of it, under the row's lock.
 
         `change` gets the newest record and returns another (all but id, version and created_at
-        may differ), the same one to leave it as it is, or None to delete it; it may be called
+        may differ), the same one to leave it as it is, or None to delete it. It may be called
         again, and must not call the store.
-        Returns the record as stored; None if it is gone, expired, or now deleted. What `change`
-        raises leaves the row as it was and reaches the caller.
+        Returns the record as stored; None if it is gone, expired, or now deleted. An error that
+        `change` raises leaves the row as it was, and reaches the caller.
         """
 
+    @abstractmethod
     def delete(self, id: str) -> None:
         """Remove the row; one that is absent already is fine."""
 
+    @abstractmethod
     def prune(self, now: datetime, limit: int) -> int:
         """Remove up to `limit` expired rows, return how many. Rows in use are left for later."""
+
+    def count_expired(self, now: datetime) -> int | None:
+        """Return how many rows there are to prune; None where that is not known."""
+        return None
+
+    def close(self) -> None:
+        """Give back what the store holds: connections, files. The next call may open them anew."""
+
+    def sweeping(self) -> AbstractContextManager[bool]:
+        """Return a context that is True for one process at a time, whose turn it is to prune."""
+        return nullcontext(True)
+
+
+def check_store(store: object) -> None:
+    """Raise `TypeError` unless `store` has all that `SessionStore` promises."""
+    promised = [name for name in dir(SessionStore) if not name.startswith("_")]
+    missing = [name for name in promised if not hasattr(store, name)]
+    if missing:
+        raise TypeError(
+            f"{type(store).__name__} is no SessionStore, it lacks {', '.join(missing)}: inherit "
+            "from SessionStore, and write what has no default there"
+        )

@@ -1,4 +1,4 @@
-"""The tween that saves the session while there can still be an error page."""
+"""The tween that saves the session, and makes the 503 page where the store fails."""
 
 import logging
 import sys
@@ -10,6 +10,7 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 
+from .interfaces import ISavedSession
 from .payload import PayloadError
 from .store import StoreError
 
@@ -22,9 +23,9 @@ RETRY_AFTER = 10  # seconds
 def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
     """Save before the response leaves, and turn a store's failure into the app's error page.
 
-    It stands outside the exception views, and outside pyramid_tm: the app's commit has succeeded
-    before the session says so. A session also saves itself in a response callback, for apps
-    without this tween; that finds nothing left to do here.
+    This tween stands outside the exception views, and outside pyramid_tm: the app's commit has
+    succeeded before the session says so. A session also saves itself in a response callback, for
+    apps without this tween; here that callback finds nothing left to do.
     """
 
     def save_tween(request: Request) -> Response:
@@ -43,10 +44,9 @@ def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
 
 
 def _save(request: Request, error: Exception | None = None) -> None:
-    # not request.session: that would open one
-    save = getattr(request.__dict__.get("session"), "save_for_response", None)
-    if save is not None:
-        save(request, error)
+    session = request.__dict__.get("session")  # not request.session: that would open one
+    if ISavedSession.providedBy(session):
+        session.save_for_response(request, error)
 
 
 def _error_page(request: Request, exc: Exception) -> Response:

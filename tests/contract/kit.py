@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions import cookie
-from sessionsite.sessions.server import ServerSessionFactory
+from sessionsite.sessions.server.factory import ServerSessionFactory
 from sessionsite.sessions.settings import server_settings
 from sessionsite.sessions.store import Record
 from tests.harness.visitor import Clock, Factory, Visitor
@@ -37,7 +37,7 @@ class Kit:
         if not self.on_a_server:
             return cookie.session_factory_from_settings(keys)
         keys["session.sqlalchemy.url"] = "sqlite:///unused"
-        return ServerSessionFactory(self.store, server_settings(keys)[0], now=self.clock)
+        return ServerSessionFactory(self.store, server_settings(keys), now=self.clock)
 
     def visitor(self, **settings: str) -> Visitor:
         return Visitor(self.factory(**settings))
@@ -63,8 +63,8 @@ def begin(kit: Kit, data: dict[str, Any] | None = None, **settings: str) -> Visi
 def stored(kit: Kit, visitor: Visitor) -> Record | None:
     """The visitor's row, found as the factory finds it."""
     factory: Any = visitor.factory
-    secret = factory._read_cookie(visitor.open())
-    record: Record | None = kit.store.load(factory.key(secret), kit.clock.now)
+    credentials = factory.cookie.read(visitor.open())
+    record: Record | None = kit.store.load(credentials.id, kit.clock.now)
     return record
 
 

@@ -3,12 +3,14 @@
 import base64
 import hashlib
 import logging
+import secrets
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from pyramid_retry import RetryableException
 
+from sessionsite.sessions.server.token_cookie import Credentials
 from sessionsite.sessions.store import SessionEndedError
 from tests.contract.kit import Kit, begin, on_servers, stored, version
 from tests.harness.visitor import Visitor
@@ -144,41 +146,63 @@ class TestExpiry:
         assert session.expires_at == start + timedelta(seconds=1200)
 
 
-class TestSecrets:
+class TestTokens:
     def test_nothing_in_the_table_opens_a_session(self, kit: Kit) -> None:
         visitor = begin(kit)
         with visitor.request() as session:
             session.regenerate()
         record = stored(kit, visitor)
         assert record
-        columns = (record.id.encode(), record.key, record.old_key, record.payload.encode())
-        for value in columns:
-            assert value
+        assert record.old_token_hash
+        id_ = record.id.encode()
+        values = (id_, record.token_hash, record.old_token_hash, record.payload.encode())
+        for value in values:
             for text in (value.decode("latin-1"), base64.urlsafe_b64encode(value).decode()):
                 assert visitor.open(HTTP_COOKIE=f"sessionsite={text}").session.new
-            signed = visitor.factory._signer.dumps(value).decode()  # type: ignore[attr-defined]
-            assert visitor.open(HTTP_COOKIE=f"sessionsite={signed}").session.new
+            # and with the real secret: as a token, with the id and without it
+            for token in (value, hashlib.sha256(value).digest(), value[:32].ljust(32)):
+                for id_text in (record.id, ""):
+                    assert visitor.open(HTTP_COOKIE=signed(visitor, id_text, token)).session.new
 
     def test_the_id_is_public_and_stays(self, kit: Kit) -> None:
         visitor = kit.visitor()
         with visitor.request() as session:
             session["a"] = 1
             first = session.id
-        cookie = visitor.cookies["sessionsite"]
         with visitor.request() as session:
             assert session.id == first
             session.regenerate()
         assert visitor.open().session.id == first
-        assert first not in cookie
-        assert base64.urlsafe_b64decode(first + "==") not in base64.urlsafe_b64decode(cookie)
 
-    def test_a_secret_has_256_bits_and_the_store_its_hash(self, kit: Kit) -> None:
+    def test_the_id_without_its_token_opens_nothing(self, kit: Kit) -> None:
         visitor = begin(kit)
-        secret = visitor.factory._read_cookie(visitor.open())  # type: ignore[attr-defined]
-        assert len(secret) == 32
         record = stored(kit, visitor)
         assert record
-        assert record.key == hashlib.sha256(secret).digest()
+        for token in (bytes(32), b"", record.id.encode(), secrets.token_bytes(32)):
+            assert visitor.open(HTTP_COOKIE=signed(visitor, record.id, token)).session.new
+
+    def test_the_token_of_one_session_opens_no_other(self, kit: Kit) -> None:
+        owner, thief = begin(kit), begin(kit)
+        credentials = thief.factory.cookie.read(thief.open())  # type: ignore[attr-defined]
+        record = stored(kit, owner)
+        assert record
+        forged = signed(thief, record.id, credentials.token)
+        assert thief.open(HTTP_COOKIE=forged).session.new
+
+    def test_a_token_has_256_bits_and_the_store_its_hash(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        credentials = visitor.factory.cookie.read(visitor.open())  # type: ignore[attr-defined]
+        assert len(credentials.token) == 32
+        record = stored(kit, visitor)
+        assert record
+        assert record.token_hash == hashlib.sha256(credentials.token).digest()
+
+    def test_a_store_that_answers_with_another_row_opens_nothing(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        record = stored(kit, visitor)
+        assert record
+        kit.store.load = lambda *_: replace(record, id="another")
+        assert visitor.open().session.new
 
     def test_two_cookies_of_the_name_open_neither(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
@@ -188,7 +212,7 @@ class TestSecrets:
         doubled = f"sessionsite={value}; x=1; sessionsite=planted"
         assert visitor.open(HTTP_COOKIE=doubled).session.new
 
-    def test_a_signed_secret_without_a_row_is_never_adopted(self, kit: Kit) -> None:
+    def test_a_signed_token_without_a_row_is_never_adopted(self, kit: Kit) -> None:
         visitor = begin(kit)
         planted = visitor.cookies["sessionsite"]
         with visitor.request() as session:
@@ -199,7 +223,7 @@ class TestSecrets:
         assert victim.cookies["sessionsite"] != planted
         assert Visitor(visitor.factory, sessionsite=planted).open().session == {}
 
-    def test_what_is_logged_holds_no_secret(
+    def test_what_is_logged_holds_no_token(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
@@ -214,9 +238,15 @@ class TestSecrets:
         visitor.open(HTTP_COOKIE="sessionsite=planted")
         text = caplog.text
         assert [text.count(f"Session {name}: {event}") for event in
-                ("created", "new secret", "ended")] == [1, 1, 1]  # fmt: skip
+                ("created", "new token", "ended")] == [1, 1, 1]  # fmt: skip
         assert "did not issue" in text
         assert not any(value in text for value in (first, second, "planted"))
+
+
+def signed(visitor: Visitor, id: str, token: bytes) -> str:
+    """Return the Cookie header that the factory itself would sign for `id` and `token`."""
+    signer = visitor.factory.cookie._signer  # type: ignore[attr-defined]
+    return f"sessionsite={signer.dumps(Credentials(id, token)).decode()}"
 
 
 class TestRowsThatSomebodyHasEdited:

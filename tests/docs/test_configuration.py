@@ -2,44 +2,44 @@
 
 import inspect
 import re
-from dataclasses import fields
+from dataclasses import MISSING, Field, fields
 from typing import Any
 
 import pytest
 from sqlalchemy.pool import Pool, QueuePool
 
-from sessionsite.sessions import FACTORY_KEY, session_factory
-from sessionsite.sessions.configuration import ConfigurationError, expand_environment
-from sessionsite.sessions.engine import make_engine
+from sessionsite.sessions import ConfigurationError, expand_environment
+from sessionsite.sessions.ini import keys_of
 from sessionsite.sessions.settings import (
-    COOKIE_KEYS,
     SERVER_ONLY,
+    SQL_KEYS,
+    CookieSettings,
     ServerSettings,
     SQLSettings,
     cookie_settings,
     server_settings,
+    sql_settings,
 )
-from sessionsite.settings import SiteSettings, site_settings
+from sessionsite.sessions.sql import make_engine
+from sessionsite.settings import SiteSettings
 from tests import ROOT
 
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text("utf-8")
 SECRET = "0123456789abcdef" * 4
 COOKIE = {"session.secret": SECRET}
 SERVER = {**COOKIE, "session.sqlalchemy.url": "postgresql://"}
-REQUIRED = {"session.secret", "session.sqlalchemy.url"}
 ENGINE = "session.sqlalchemy."
 
-# The keys that the readers know, to the values that they return without them.
-_server, _sql = server_settings(SERVER)
-_site = site_settings({})
-KNOWN: dict[str, Any] = {
-    FACTORY_KEY: session_factory({}),
-    **{f"session.{k}": getattr(_server, k, None) for k in COOKIE_KEYS},
-    **{
-        f"session.{k}": getattr(_sql if k.startswith("sql.") else _server, k.removeprefix("sql."))
-        for k in SERVER_ONLY
-    },
-    **{f"sessionsite.{field.name}": getattr(_site, field.name) for field in fields(SiteSettings)},
+# Every key that the code describes, to the field that it is read into.
+KNOWN: dict[str, Field[Any]] = {
+    f"{prefix}{name}": field
+    for prefix, settings in (
+        ("session.", ServerSettings),
+        ("session.", CookieSettings),
+        ("session.", SQLSettings),
+        ("sessionsite.", SiteSettings),
+    )
+    for name, field in keys_of(settings).items()
 }
 
 
@@ -54,55 +54,48 @@ def tables() -> list[tuple[list[str], list[list[str]]]]:
 ROWS = {row[0].strip("`"): row[1:] for head, rows in tables() if head[0] == "key" for row in rows}
 
 
-def value(text: str) -> Any:
-    """The value that a cell of the column "default" writes."""
-    if text == "empty":
-        return ""
-    match = re.match("`([^`]+)`", text)
-    assert match, text
-    word = match[1]
-    literals = {"none": None, "true": True, "false": False}
-    return literals[word] if word in literals else int(word) if word.isdecimal() else word
+def written(default: Any) -> str:
+    """Return a default as the document writes it."""
+    if default is MISSING:
+        return "required"
+    if default in ("", ()):
+        return "empty"
+    return f"`{default if isinstance(default, str) else str(default).lower()}`"
 
 
-def test_every_key_of_the_readers_is_in_the_document_and_no_other():
+def test_every_key_of_the_code_is_in_the_document_and_no_other():
     assert {key for key in ROWS if not key.startswith(ENGINE)} == KNOWN.keys()
 
 
-def test_the_readers_have_no_field_without_a_key():
-    assert {field.name for field in fields(ServerSettings)} == {
-        {"secret": "secrets"}.get(key, key)
-        for key in COOKIE_KEYS | SERVER_ONLY
-        if not key.startswith("sql.")
-    }
-    assert {field.name for field in fields(SQLSettings)} - {"engine"} == {
-        key.removeprefix("sql.") for key in SERVER_ONLY if key.startswith("sql.")
-    }
+def test_no_field_of_the_settings_lacks_a_key():
+    for settings in (ServerSettings, SQLSettings, SiteSettings):
+        described = {field.name for field in keys_of(settings).values()}
+        assert {field.name for field in fields(settings)} - described <= {"engine"}
 
 
-def test_every_row_has_a_default_a_unit_an_express_option_and_a_meaning():
-    for key, cells in ROWS.items():
-        assert len(cells) == 4, key
-        assert all(cells), key
+@pytest.mark.parametrize("key", sorted(KNOWN))
+def test_a_row_says_what_the_code_says(key):
+    described = KNOWN[key].metadata["key"]
+    default, unit, express, meaning = ROWS[key]
+    assert default == (described.default or written(KNOWN[key].default))
+    assert unit == described.kind.unit
+    assert express
+    assert meaning == described.meaning
 
 
-@pytest.mark.parametrize("key", sorted(KNOWN.keys() - REQUIRED))
-def test_the_default_of_the_document_is_the_default_of_the_code(key):
-    documented = value(ROWS[key][0])
-    assert documented == (KNOWN[key] if KNOWN[key] != () else "")
-    assert type(documented) is type(KNOWN[key] if KNOWN[key] != () else "")
-
-
-@pytest.mark.parametrize("key", sorted(COOKIE_KEYS - {"secret"}))
+@pytest.mark.parametrize("key", sorted(keys_of(CookieSettings).keys() - {"secret"}))
 def test_both_factories_have_the_same_default(key):
-    assert getattr(cookie_settings(COOKIE), key) == KNOWN[f"session.{key}"]
+    name = keys_of(CookieSettings)[key].name
+    ours = getattr(cookie_settings(COOKIE), name)
+    assert ours == getattr(server_settings(SERVER), name) == KNOWN[f"session.{key}"].default
 
 
-@pytest.mark.parametrize("key", sorted(REQUIRED))
+@pytest.mark.parametrize("key", ["session.secret", "session.sqlalchemy.url"])
 def test_a_required_key_is_documented_as_such_and_refused_where_it_is_missing(key):
     assert ROWS[key][0] == "required"
+    settings = {k: v for k, v in SERVER.items() if k != key}
     with pytest.raises(ConfigurationError, match=f"{key}.* is required"):
-        server_settings({k: v for k, v in SERVER.items() if k != key})
+        sql_settings(settings) and server_settings(settings)
 
 
 def test_reissue_time_is_a_tenth_of_a_short_timeout():
@@ -111,7 +104,7 @@ def test_reissue_time_is_a_tenth_of_a_short_timeout():
 
 
 def test_the_engine_has_the_defaults_of_the_document():
-    pool = make_engine(_sql).pool
+    pool = make_engine(sql_settings(SERVER)).pool
     assert isinstance(pool, QueuePool)
     options = {**inspect.signature(Pool).parameters, **inspect.signature(QueuePool).parameters}
     defaults = {
@@ -129,7 +122,7 @@ def test_the_engine_has_the_defaults_of_the_document():
         f"{ENGINE}pool_timeout": "session.sql.timeout",
     }
     assert pool.size() == int(defaults[f"{ENGINE}pool_size"])
-    assert pool.timeout() == _sql.timeout
+    assert pool.timeout() == sql_settings(SERVER).timeout
 
 
 def test_what_is_documented_as_absent_is_refused():
@@ -154,7 +147,7 @@ def test_the_text_names_no_key_that_nobody_knows():
     }
 
 
-@pytest.mark.parametrize("key", sorted(KNOWN.keys() & {f"session.{k}" for k in SERVER_ONLY}))
+@pytest.mark.parametrize("key", sorted(f"session.{k}" for k in SERVER_ONLY | SQL_KEYS))
 def test_the_cookie_factory_refuses_the_keys_of_the_server_factory(key):
     assert key in DOCUMENT[DOCUMENT.index("## Keys of the server factory") :]
     with pytest.raises(ConfigurationError, match=f"{key}: is the server factory's"):

@@ -7,7 +7,6 @@ from typing import Any
 import html5lib
 import pytest
 
-from sessionsite.session_info import duration, relative
 from tests import ROOT
 from tests.harness.sites import Site
 

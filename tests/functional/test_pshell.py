@@ -12,7 +12,7 @@ def test_the_store_is_in_scope(sqlite_url: str) -> None:
     sql_store(sqlite_url).engine.dispose()
     done = subprocess.run(
         [sys.executable, "-m", "pyramid.scripts.pshell", str(ROOT / "production.ini")],
-        input="from sessionsite.sessions.server import utc_now\n"
+        input="from sessionsite.sessions.server.factory import utc_now\n"
         "print('rows to prune:', store.count_expired(utc_now()))\n",
         env={"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "SESSION_SECRET": "x" * 40},
         capture_output=True,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions.configuration import ConfigurationError
+from sessionsite.sessions.ini import ConfigurationError
 
 SECRET = "a-secret-for-tests-that-is-long-enough"
 

@@ -3,16 +3,23 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sessionsite.sessions.settings import SQLSettings
+from sessionsite.sessions.settings import SQLSettings, sql_settings
 from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
 
 
-def sql_settings(url: str, engine: Mapping[str, Any] | None = None, **options: Any) -> SQLSettings:
-    """Settings for `url`; `engine` has what goes to SQLAlchemy, `options` the others."""
-    values = {"table": "sessions", "schema": None, "create_table": True, "timeout": 5} | options
-    return SQLSettings(engine={"url": url, **(engine or {})}, **values)
+def sql_keys(url: str, engine: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+    """Return .ini keys for `url`; `engine` has what goes to SQLAlchemy, `options` the others."""
+    return {
+        **{f"session.sqlalchemy.{k}": v for k, v in {"url": url, **(engine or {})}.items()},
+        **{f"session.sql.{k}": v for k, v in {"create_table": True, **options}.items()},
+    }
 
 
 def sql_store(url: str, **options: Any) -> SQLAlchemyStore:
     """A store on an empty database, its table created unless told otherwise."""
-    return store_from_settings(sql_settings(url, **options))
+    return store_from_settings(sql_keys(url, **options))
+
+
+def settings_of(url: str, **engine: Any) -> SQLSettings:
+    """Return the settings of a store on `url`; `engine` has what goes to SQLAlchemy."""
+    return sql_settings(sql_keys(url, engine))

@@ -72,20 +72,10 @@ class WriteBehindStore(Naive):
         return True
 
     def update(self, id: str, now: datetime, change: Change) -> Record | None:
-        newest = self._store.load(self._key_of(id, now), now)
+        newest = self._store.load(id, now)
         changed = change(newest) if newest else None
         self._later(self._store.update, id, now, lambda _: changed)
         return changed
-
-    def _key_of(self, id: str, now: datetime) -> bytes:
-        found: list[bytes] = []
-
-        def look(newest: Record) -> Record:
-            found.append(newest.key)
-            return newest
-
-        self._store.update(id, now, look)
-        return found[0] if found else b""
 
 
 class WallClockStore(Naive):

@@ -42,10 +42,11 @@ class Answer:
 
 @dataclass(frozen=True)
 class Site:
-    """Processes on one database. `store` looks into it from here."""
+    """Processes on one database. `store` looks into it from here; `url` is its address."""
 
     ports: Sequence[int]
     store: SQLAlchemyStore
+    url: str
     keeper: GateKeeper
 
     def crowd(self, size: int) -> "Crowd":

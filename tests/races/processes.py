@@ -62,4 +62,4 @@ def processes(
             environ = {"PYTHONPATH": str(ROOT), **(env or {})}
             server = start_pserve(config, env=environ, args=args, directory=directory)
             stack.enter_context(server)
-        yield Site(ports, store, keeper)
+        yield Site(ports, store, url, keeper)

@@ -62,8 +62,8 @@ class ObedientStore:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def load(self, key: bytes, now: datetime) -> Record | None:
-        record = self._store.load(key, now)
+    def load(self, id: str, now: datetime) -> Record | None:
+        record = self._store.load(id, now)
         if gate := _orders.get().gates.get("loaded"):
             wait_at(self._gate_port, gate)
         return record

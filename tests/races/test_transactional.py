@@ -176,8 +176,10 @@ class TestNaiveVersions:
         assert make_host(**self.INSIDE).visit("commit once") != (200, 2, after("commit+once"))
 
     def test_a_session_that_keeps_discarded_attempts_is_found(
-        self, make_host: Callable[..., Host]
+        self, make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         host = make_host()
-        host.app.registry.getUtility(ISessionFactory).keeps_changes_after = lambda *_: True
+        monkeypatch.setattr(
+            "sessionsite.sessions.server.session.is_error_retryable", lambda *_: False
+        )
         assert host.visit("once")[2]["attempts"] == 3

@@ -64,10 +64,7 @@ def start(
 
 def select(site: Site, expression: str, id: str) -> object:
     """What a client in a zone of its own reads from the table."""
-    url = site.store.engine.url.set(drivername="postgresql")
-    with psycopg.connect(
-        url.render_as_string(hide_password=False), options=f"-c timezone={CLIENT}"
-    ) as connection:
+    with psycopg.connect(site.url, options=f"-c timezone={CLIENT}") as connection:
         query = f"SELECT {expression} FROM sessions WHERE id = %s"
         row = connection.execute(query, [id]).fetchone()
     return row[0] if row else None

@@ -7,6 +7,7 @@ from pyramid.config import Configurator
 from pyramid.interfaces import ISessionFactory
 from webtest import TestApp
 
+from sessionsite.sessions import IServerSessionFactory
 from sessionsite.sessions.server import session_factory_from_settings
 from tests.sessions.apps import SERVER, View
 
@@ -46,5 +47,5 @@ def make_app(settings: dict[str, str]) -> Iterator[Callable[..., TestApp]]:
 
     yield make
     for factory in factories:
-        if store := getattr(factory, "store", None):
-            store.engine.dispose()
+        if IServerSessionFactory.providedBy(factory):
+            factory.store.close()

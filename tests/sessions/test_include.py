@@ -10,7 +10,7 @@ from pyramid.response import Response
 from webtest import TestApp
 
 from sessionsite.sessions import session_factory
-from sessionsite.sessions.configuration import ConfigurationError
+from sessionsite.sessions.ini import ConfigurationError
 from tests.sessions.apps import count, rows
 
 

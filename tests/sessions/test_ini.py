@@ -2,7 +2,7 @@
 
 import pytest
 
-from sessionsite.sessions.configuration import ConfigurationError, expand_environment
+from sessionsite.sessions.ini import ConfigurationError, expand_environment
 
 
 class TestEnvironment:

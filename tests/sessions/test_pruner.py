@@ -1,4 +1,4 @@
-"""The sweeper: expired rows go in batches, one process at a time, now and then."""
+"""The pruner: expired rows go in batches, one process at a time, now and then."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from pyramid.config import Configurator
 
 from sessionsite.sessions.memory import MemoryStore
-from sessionsite.sessions.sweeper import Sweeper, prune_all
+from sessionsite.sessions.pruner import Pruner, prune_all
 from sessionsite.testing import START, record
 from tests.harness import free_port
 from tests.harness.stores import sql_store
@@ -18,8 +18,8 @@ def expired(store: Any, count: int) -> None:
         store.create(record(str(n), expires_at=START))
 
 
-def sweeper(store: Any, interval: float = 900) -> Sweeper:
-    return Sweeper(store, interval, lambda: START)
+def pruner(store: Any, interval: float = 900) -> Pruner:
+    return Pruner(store, interval, lambda: START)
 
 
 def test_prune_all_goes_batch_by_batch() -> None:
@@ -27,24 +27,24 @@ def test_prune_all_goes_batch_by_batch() -> None:
     expired(store, 25)
     store.create(record("alive"))
     assert list(prune_all(store, START, 10)) == [10, 10, 5]
-    assert store.load(b"key-alive", START)
+    assert store.load("id-alive", START)
 
 
-def test_a_sweep_removes_all_that_has_expired(sqlite_url: str) -> None:
+def test_the_pruner_removes_all_that_has_expired(sqlite_url: str) -> None:
     store = sql_store(sqlite_url)
     expired(store, 5)
-    assert sweeper(store).sweep() == 5
+    assert pruner(store).prune() == 5
     assert store.count_expired(START + timedelta(days=1)) == 0
     store.engine.dispose()
 
 
-def test_one_process_sweeps_at_a_time(postgres_url: str) -> None:
+def test_one_process_prunes_at_a_time(postgres_url: str) -> None:
     first, second = sql_store(postgres_url), sql_store(postgres_url)
     expired(first, 5)
     with first.sweeping() as ours:
         assert ours
-        assert sweeper(second).sweep() == 0
-    assert sweeper(second).sweep() == 5
+        assert pruner(second).prune() == 0
+    assert pruner(second).prune() == 5
     first.engine.dispose()
     second.engine.dispose()
 
@@ -55,9 +55,9 @@ def test_a_row_that_is_locked_is_left_for_later(postgres_url: str) -> None:
     with store.engine.connect() as connection:  # in AUTOCOMMIT mode
         connection.exec_driver_sql("BEGIN")
         connection.exec_driver_sql("SELECT 1 FROM sessions WHERE id = 'id-1' FOR UPDATE")
-        assert sweeper(store).sweep() == 2
+        assert pruner(store).prune() == 2
         connection.exec_driver_sql("COMMIT")
-    assert sweeper(store).sweep() == 1
+    assert pruner(store).prune() == 1
     store.engine.dispose()
 
 
@@ -65,20 +65,20 @@ def test_a_store_that_is_away_is_logged_and_tried_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     url = f"postgresql://u:hunter2@127.0.0.1:{free_port()}/d"
-    assert sweeper(sql_store(url, create_table=False)).sweep() == 0
-    assert "Session sweep" in caplog.text
+    assert pruner(sql_store(url, create_table=False)).prune() == 0
+    assert "Session pruner" in caplog.text
     assert "hunter2" not in caplog.text
 
 
 def test_pauses_differ_by_half_at_most() -> None:
-    pauses = [sweeper(MemoryStore(), 100).pause() for _ in range(200)]
+    pauses = [pruner(MemoryStore(), 100).pause() for _ in range(200)]
     assert 50 <= min(pauses) < 75 < 125 < max(pauses) <= 150
 
 
-def test_the_thread_sweeps_and_stops(sqlite_url: str) -> None:
+def test_the_thread_prunes_and_stops(sqlite_url: str) -> None:
     store = sql_store(sqlite_url)
     expired(store, 3)
-    thread = sweeper(store, interval=0.01)
+    thread = pruner(store, interval=0.01)
     thread.start()
     try:
         while store.count_expired(START):
@@ -95,7 +95,7 @@ def test_the_app_starts_it_unless_told_not_to(
     sqlite_url: str, interval: str, running: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[Any] = []
-    monkeypatch.setattr("sessionsite.sessions.Sweeper.start", lambda self: started.append(self))
+    monkeypatch.setattr("sessionsite.sessions.Pruner.start", lambda self: started.append(self))
     settings = {
         "sessionsite.session_factory": "sessionsite.sessions.server.session_factory_from_settings",
         "session.secret": "a-secret-for-tests-that-is-long-enough",

@@ -4,11 +4,13 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions.configuration import ConfigurationError
 from sessionsite.sessions.cookie import session_factory_from_settings as cookie_factory
+from sessionsite.sessions.ini import ConfigurationError
 from sessionsite.sessions.settings import (
     DEVELOPMENT_SECRET,
     PUBLISHED_SECRETS,
+    ServerSettings,
+    SQLSettings,
     cookie_settings,
     server_settings,
     sql_settings,
@@ -17,9 +19,11 @@ from tests import ROOT
 from tests.harness.refusals import SECRET, check_refusal
 
 
-def server(**changes: Any) -> Any:
+def server(**changes: Any) -> tuple[ServerSettings, SQLSettings]:
+    """Read the settings of the server factory, and those of its SQL store."""
     keys = {"secret": SECRET, "sqlalchemy.url": "sqlite:///x.db"} | changes
-    return server_settings({f"session.{k}": v for k, v in keys.items() if v is not None})
+    settings = {f"session.{k}": v for k, v in keys.items() if v is not None}
+    return server_settings(settings), sql_settings(settings)
 
 
 def cookie(**changes: Any) -> Any:

@@ -11,6 +11,7 @@ from pyramid.response import Response
 from webtest import TestApp
 
 from sessionsite.sessions.payload import PayloadError
+from sessionsite.sessions.server.token_cookie import Credentials, new_id, new_token
 from sessionsite.sessions.store import StoreError
 from tests.harness import free_port
 from tests.sessions.apps import SERVER, View, count, rows
@@ -29,7 +30,7 @@ FACTORIES = {
 
 def drop_the_table(request: Request) -> None:
     """Break the store for real, under a request that has loaded its session already."""
-    with request.session._factory.store.engine.connect() as connection:
+    with request.session._row._store.engine.connect() as connection:
         connection.exec_driver_sql("DROP TABLE sessions")
 
 
@@ -50,7 +51,8 @@ def make_app_on(url: str, view: View) -> TestApp:
 def signed(app: TestApp) -> str:
     """A cookie that the app's factory has signed."""
     factory = app.app.registry.getUtility(ISessionFactory)
-    return str(factory._signer.dumps(factory.new_secret()).decode())
+    credentials = Credentials(new_id(), new_token())
+    return str(factory.cookie._signer.dumps(credentials).decode())
 
 
 class TestStoreFailures:

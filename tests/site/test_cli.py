@@ -111,7 +111,10 @@ def test_init_db_refuses_another_table_of_that_name(run: Run, url: str) -> None:
     engine.dispose()
     status, stdout, stderr = run("init-db", PRODUCTION)
     assert (status, stdout) == (1, "")
-    assert "sessions exists, but lacks the columns created_at, expires_at, key" in one_line(stderr)
+    assert (
+        "sessions exists, but lacks the columns created_at, expires_at, old_token_hash"
+        in one_line(stderr)
+    )
 
 
 def test_of_parallel_init_dbs_all_succeed_and_one_creates_the_table(url: str) -> None:
@@ -243,7 +246,7 @@ def test_a_file_that_keeps_its_sessions_elsewhere_is_refused(run: Run, command: 
     config = str(ROOT / "development.ini")
     status, stdout, stderr = run(command, config)
     assert (status, stdout) == (1, "")
-    assert f"{config} keeps its sessions in no table" in one_line(stderr)
+    assert f"{config} keeps its sessions in no store" in one_line(stderr)
 
 
 NOT_TO_BE_READ = {

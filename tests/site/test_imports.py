@@ -1,110 +1,173 @@
-"""One direction: which module of ours may import which (docs/architecture.md)."""
+"""One direction: which module of ours imports which (docs/architecture.md)."""
 
 import ast
+import subprocess
+import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import sessionsite
+from tests import ROOT as PROJECT
 
 ROOT = Path(sessionsite.__file__).parent
-# What each module may import, of ours; `sessions.*` are the modules of the package to lift.
-MAY_IMPORT = {
-    "__init__": {"settings"},
-    "settings": {"sessions.configuration"},
+SITE = {"sessions"}  # all that the site asks of the package to lift: its public names
+# What each module imports, of ours; the name of a package stands for its __init__.
+IMPORTS = {
+    "": SITE,
+    "settings": {"sessions.ini"},
     "routes": set(),
-    "views": {
-        "routes", "session_info", "sessions", "sessions.store", "sessions.tween",
-    },
-    "session_info": {"sessions.facts"},
+    "views": {"routes", "session_info"} | SITE,
+    "session_info": SITE,
     "static_files": set(),
     "request": {"history", "routes"},
-    "history": {"sessions"},
-    "security": {"sessions"},
-    "pshell": set(),
+    "history": SITE,
+    "security": SITE,
+    "pshell": SITE,
     "development": set(),
-    "cli.__init__": {"cli", "cli.config", "cli.group"},
+    "testing": SITE,
+    "cli": {"cli.group", "cli.secret", "cli.table"} | SITE,
     "cli.group": set(),
+    "cli.config": {"sessions.server"} | SITE,
     "cli.secret": {"cli.group"},
-    "cli.table": {"cli.config", "cli.group"},
-    "cli.config": {
-        "sessions", "sessions.configuration", "sessions.server", "sessions.settings",
-        "sessions.sql", "sessions.store", "sessions.sweeper", "sessions.table",
+    "cli.table": {"cli.config", "cli.group", "sessions.sql"} | SITE,
+    "sessions": {
+        "sessions.description", "sessions.ini", "sessions.interfaces", "sessions.memory",
+        "sessions.payload", "sessions.pruner", "sessions.response", "sessions.server.factory",
+        "sessions.server.session", "sessions.settings", "sessions.store", "sessions.tween",
     },
-    "testing": {"sessions.memory", "sessions.store"},
-    "sessions.__init__": {"sessions.configuration", "sessions.headers", "sessions.sweeper"},
-    "sessions.configuration": set(),
-    "sessions.settings": {"sessions.configuration"},
-    "sessions.facts": {"sessions.settings"},
-    "sessions.cookie": {
-        "sessions.facts", "sessions.headers", "sessions.payload", "sessions.settings",
-        "sessions.signing",
-    },
-    "sessions.signing": set(),
-    "sessions.payload": {"sessions.merge"},
-    "sessions.headers": {"sessions.settings"},
-    "sessions.merge": set(),
-    "sessions.data": set(),
+    "sessions.interfaces": set(),
+    "sessions.ini": set(),
     "sessions.store": set(),
+    "sessions.payload": set(),
+    "sessions.signing": set(),
+    "sessions.settings": {"sessions.ini"},
     "sessions.memory": {"sessions.store"},
-    "sessions.engine": {
-        "sessions.configuration", "sessions.pool", "sessions.postgresql", "sessions.settings",
-        "sessions.sqlite",
-    },
-    "sessions.pool": set(),
-    "sessions.lease": {
-        "sessions.outage", "sessions.pool", "sessions.postgresql", "sessions.store",
-    },
-    "sessions.postgresql": {"sessions.table"},
-    "sessions.sqlite": {"sessions.table"},
-    "sessions.table": {"sessions.store"},
-    "sessions.outage": {"sessions.store"},
-    "sessions.statements": {
-        "sessions.postgresql", "sessions.sqlite", "sessions.store", "sessions.table",
-    },
-    "sessions.sql": {
-        "sessions.engine", "sessions.lease", "sessions.outage", "sessions.settings",
-        "sessions.statements", "sessions.store", "sessions.table",
-    },
-    "sessions.session": {
-        "sessions.data", "sessions.headers", "sessions.payload", "sessions.store",
+    "sessions.pruner": {"sessions.store"},
+    "sessions.response": {"sessions.settings"},
+    "sessions.description": {"sessions.interfaces", "sessions.settings"},
+    "sessions.tween": {"sessions.interfaces", "sessions.payload", "sessions.store"},
+    "sessions.cookie": {
+        "sessions.description", "sessions.interfaces", "sessions.payload", "sessions.response",
+        "sessions.settings", "sessions.signing",
     },
     "sessions.server": {
-        "sessions.facts", "sessions.headers", "sessions.session", "sessions.settings",
-        "sessions.signing", "sessions.sql", "sessions.store",
+        "sessions.ini", "sessions.server.factory", "sessions.settings", "sessions.sql",
+        "sessions.store",
     },
-    "sessions.sweeper": {"sessions.store"},
-    "sessions.tween": {"sessions.payload", "sessions.store"},
+    "sessions.server.factory": {
+        "sessions.description", "sessions.interfaces", "sessions.server.expiry",
+        "sessions.server.session", "sessions.server.token_cookie", "sessions.settings",
+        "sessions.store",
+    },
+    "sessions.server.session": {
+        "sessions.interfaces", "sessions.payload", "sessions.response", "sessions.server.expiry",
+        "sessions.server.saving", "sessions.server.token_cookie", "sessions.store",
+    },
+    "sessions.server.saving": {
+        "sessions.payload", "sessions.server.expiry", "sessions.server.merge",
+        "sessions.server.token_cookie", "sessions.store",
+    },
+    "sessions.server.token_cookie": {
+        "sessions.response", "sessions.settings", "sessions.signing",
+    },
+    "sessions.server.expiry": {"sessions.settings", "sessions.store"},
+    "sessions.server.merge": {"sessions.payload"},
+    "sessions.sql": {
+        "sessions.settings", "sessions.sql.creation", "sessions.sql.engine", "sessions.sql.store",
+        "sessions.sql.table",
+    },
+    "sessions.sql.store": {
+        "sessions.sql.connections", "sessions.sql.database", "sessions.sql.engine",
+        "sessions.sql.statements", "sessions.sql.values", "sessions.store",
+    },
+    "sessions.sql.creation": {"sessions.sql.engine", "sessions.sql.values", "sessions.store"},
+    "sessions.sql.engine": {
+        "sessions.ini", "sessions.settings", "sessions.sql.connections", "sessions.sql.database",
+        "sessions.sql.postgresql", "sessions.sql.sqlite",
+    },
+    "sessions.sql.statements": {"sessions.sql.database", "sessions.sql.values", "sessions.store"},
+    "sessions.sql.connections": {"sessions.sql.database", "sessions.store"},
+    "sessions.sql.postgresql": {
+        "sessions.ini", "sessions.sql.database", "sessions.sql.libpq",
+    },
+    "sessions.sql.sqlite": {"sessions.ini", "sessions.sql.database", "sessions.sql.values"},
+    "sessions.sql.libpq": {"sessions.sql.values"},
+    "sessions.sql.table": {"sessions.sql.values"},
+    "sessions.sql.database": set(),
+    "sessions.sql.values": {"sessions.store"},
 }  # fmt: skip
 
 
 def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
 
 
-@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=name_of)
-def test_a_module_imports_no_more_than_it_may(path: Path) -> None:
+MODULES = {name_of(path): path for path in sorted(ROOT.rglob("*.py"))}
+
+
+def imported_by(path: Path) -> set[str]:
+    """Return the modules of ours that `path` imports, anywhere, for type checking included."""
     package = ["sessionsite", *path.relative_to(ROOT).parts[:-1]]
-    tree = ast.parse(path.read_text())
-    typing_only = {
-        id(node)
-        for block in ast.walk(tree)
-        if isinstance(block, ast.If) and getattr(block.test, "id", "") == "TYPE_CHECKING"
-        for node in ast.walk(block)
-    }
     imported = set()
-    for node in ast.walk(tree):
-        if not isinstance(node, ast.ImportFrom) or id(node) in typing_only:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("sessionsite") for alias in node.names)
+        if not isinstance(node, ast.ImportFrom):
             continue
         base = package[: len(package) - node.level + 1] if node.level else []
         module = ".".join([*base, *([node.module] if node.module else [])])
-        if module.split(".")[0] == "sessionsite":
-            imported.add(module.removeprefix("sessionsite").lstrip("."))
-    assert imported <= MAY_IMPORT[name_of(path)]
+        if module.split(".")[0] != "sessionsite":
+            continue
+        name = module.removeprefix("sessionsite").lstrip(".")
+        below = {f"{name}.{alias.name}".lstrip(".") for alias in node.names} & MODULES.keys()
+        imported |= below or {name}
+    return imported
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_imports_what_is_listed_and_nothing_else(name: str) -> None:
+    assert imported_by(MODULES[name]) == IMPORTS[name]
+
+
+def test_the_list_names_no_module_that_does_not_exist() -> None:
+    assert IMPORTS.keys() == MODULES.keys()
+    assert set().union(*IMPORTS.values()) <= MODULES.keys()
+
+
+def test_no_imports_go_in_a_circle() -> None:
+    TopologicalSorter(IMPORTS).prepare()  # raises CycleError
+
+
+def test_the_sessions_know_nothing_of_the_site() -> None:
+    for name in MODULES:
+        if name.startswith("sessions"):
+            assert all(other.startswith("sessions") for other in IMPORTS[name]), name
+
+
+def test_a_store_of_ones_own_loads_no_database_driver() -> None:
+    code = (
+        "import sys, sessionsite.sessions.server.factory, sessionsite.testing; "
+        "print([n for n in ('sqlalchemy', 'psycopg', 'sqlite3') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_every_public_name_is_there() -> None:
+    for package in (sessionsite.sessions, sys.modules["sessionsite.sessions.sql"]):
+        assert [name for name in package.__all__ if not hasattr(package, name)] == []
+
+
+def test_the_document_lists_every_module() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text("utf-8")
+    for path in MODULES.values():
+        package = path.stem == "__init__"
+        assert (f"{path.parent.name}/" if package else f"{path.name}`") in text, path
 
 
 def test_no_module_is_over_300_lines() -> None:
-    long = {
-        name_of(p): n for p in ROOT.rglob("*.py") if (n := len(p.read_text().split("\n"))) > 301
-    }
-    assert long == {}
+    lengths = {name: path.read_text().count("\n") for name, path in MODULES.items()}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sessionsite.words import duration, relative
+from sessionsite.session_info import duration, relative
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions.merge import merge
+from sessionsite.sessions.server.merge import merge
 
 
 def text(value: Any) -> str:

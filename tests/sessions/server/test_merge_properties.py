@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sessionsite.sessions.merge import merge
+from sessionsite.sessions.server.merge import merge
 
 # A slow machine is no failure.
 untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

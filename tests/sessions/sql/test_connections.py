@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sessionsite.sessions.engine import make_engine
-from sessionsite.sessions.outage import Outage
+from sessionsite.sessions.sql.connections import CircuitBreaker
+from sessionsite.sessions.sql.engine import make_engine
 from sessionsite.sessions.store import StoreError
 from sessionsite.testing import START, in_parallel, record
 from tests.harness.postgres import Postgres
-from tests.harness.stores import sql_settings, sql_store
+from tests.harness.stores import settings_of, sql_store
 
 MakePool = Callable[..., Any]
 
@@ -26,7 +26,7 @@ def make_pool(sqlite_url: str) -> Iterator[MakePool]:
     engines = []
 
     def make(**options: Any) -> Any:
-        engines.append(make_engine(sql_settings(sqlite_url, engine=options)))
+        engines.append(make_engine(settings_of(sqlite_url, **options)))
         return engines[-1].pool
 
     yield make
@@ -144,29 +144,29 @@ def test_dispose_closes_what_is_kept_and_what_comes_back_later(make_pool: MakePo
 
 
 def test_while_all_is_well_nobody_waits_for_anybody() -> None:
-    outage = Outage()
-    assert [outage.enter(), outage.enter()] == [False, False]
+    breaker = CircuitBreaker()
+    assert [breaker.admit(), breaker.admit()] == [False, False]
 
 
 def test_while_one_asks_the_others_fail_at_once() -> None:
-    outage = Outage()
-    outage.begin("no answer")
-    asks = outage.enter()
+    breaker = CircuitBreaker()
+    breaker.trip("no answer")
+    probe = breaker.admit()
     for _ in range(2):
         with pytest.raises(StoreError, match="no answer"):
-            outage.enter()
-    outage.end()
-    outage.leave(asks)
-    assert [outage.enter(), outage.enter()] == [False, False]
+            breaker.admit()
+    breaker.reset()
+    breaker.release(probe)
+    assert [breaker.admit(), breaker.admit()] == [False, False]
 
 
 def test_the_next_one_asks_again() -> None:
-    outage = Outage()
-    outage.begin("no answer")
+    breaker = CircuitBreaker()
+    breaker.trip("no answer")
     for _ in range(2):
-        asks = outage.enter()
-        assert asks
-        outage.leave(asks)
+        probe = breaker.admit()
+        assert probe
+        breaker.release(probe)
 
 
 def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(
@@ -177,15 +177,15 @@ def test_a_server_that_is_stopped_is_asked_by_one_thread_at_a_time(
     stoppable_postgres.pause()
     for _ in range(2):  # by the connection that stands, and by a new one
         with pytest.raises(StoreError):
-            store.load(b"key-a", START)
+            store.load("id-a", START)
 
     def load(_: int) -> str:
         with pytest.raises(StoreError) as caught:
-            store.load(b"key-a", START)
+            store.load("id-a", START)
         return str(caught.value)
 
     reasons = in_parallel(8, load)
     assert sum(reason.startswith("still away") for reason in reasons) == 7
     stoppable_postgres.resume()
-    assert store.load(b"key-a", START) == record()
+    assert store.load("id-a", START) == record()
     store.engine.dispose()

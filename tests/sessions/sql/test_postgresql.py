@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sessionsite.sessions.postgresql import PostgreSQLStatement, _decode_time, _encode_time
 from sessionsite.sessions.sql import SQLAlchemyStore
+from sessionsite.sessions.sql.libpq import PostgreSQLStatement, _decode_time, _encode_time
+from sessionsite.sessions.sql.values import UTCDateTime
 from sessionsite.sessions.store import MalformedRecordError, StoreError
-from sessionsite.sessions.table import UTCDateTime
 from sessionsite.testing import START, record
 from tests.harness.stores import sql_store
 
@@ -76,10 +76,10 @@ def test_postgresql_reads_what_is_sent_as_psycopg_would_send_it(store: SQLAlchem
     assert (rows, count) == ([list(by_psycopg)], 1)
 
 
-def test_a_statement_is_prepared_once_a_connection(store: SQLAlchemyStore) -> None:
+def test_a_statement_is_prepared_once_per_connection(store: SQLAlchemyStore) -> None:
     store.create(record())
     for _ in range(3):
-        store.load(b"key-a", START)
+        store.load("id-a", START)
     assert prepared(store).count("sessionsite_load") == 1
 
 
@@ -87,16 +87,16 @@ def test_behind_a_transaction_pooler_none_is_prepared(postgres_url: str) -> None
     store = sql_store(f"{postgres_url}?prepare_threshold=none")
     store.create(record())
     assert store.save(record(payload='{"n": 1}'), 1, START)
-    assert store.load(b"key-a", START) == record(payload='{"n": 1}', version=2)
+    assert store.load("id-a", START) == record(payload='{"n": 1}', version=2)
     assert prepared(store) == []
     store.engine.dispose()
 
 
 def test_a_column_added_while_the_site_runs_disturbs_nobody(store: SQLAlchemyStore) -> None:
     store.create(record())
-    store.load(b"key-a", START)
+    store.load("id-a", START)
     query(store, "ALTER TABLE sessions ADD COLUMN note text")
-    assert store.load(b"key-a", START) == record()
+    assert store.load("id-a", START) == record()
 
 
 def test_the_servers_error_is_the_drivers_with_its_sqlstate(store: SQLAlchemyStore) -> None:
@@ -119,7 +119,7 @@ def test_a_row_that_is_no_record_is_named(store: SQLAlchemyStore, change: str) -
     store.create(record())
     query(store, change)
     with pytest.raises(MalformedRecordError, match="id-a"):
-        store.load(b"key-a", START)
+        store.load("id-a", START)
 
 
 def test_text_is_utf8_whatever_the_environment_says(
@@ -129,7 +129,7 @@ def test_text_is_utf8_whatever_the_environment_says(
     store = sql_store(postgres_url)
     store.create(record())
     query(store, """UPDATE sessions SET payload = '{"by hand": "é"}'""")
-    loaded = store.load(b"key-a", START)
+    loaded = store.load("id-a", START)
     assert loaded is not None
     assert loaded.payload == '{"by hand": "é"}'
     store.engine.dispose()
@@ -138,7 +138,7 @@ def test_text_is_utf8_whatever_the_environment_says(
 def test_a_missing_table_is_named_with_what_to_do(postgres_url: str) -> None:
     store = sql_store(postgres_url, create_table=False)
     with pytest.raises(StoreError, match="sessionsite init-db"):
-        store.load(b"key-a", START)
+        store.load("id-a", START)
     store.engine.dispose()
 
 
@@ -182,7 +182,7 @@ def test_a_transaction_that_was_interrupted_ends_and_says_nothing_else(
 ) -> None:
     store.create(record())
     with store._connection() as holder, store._transaction(holder):
-        store._statements["lock"].run(holder, {"record_id": "id-a", "now": START})
+        store._statements.lock.run(holder, {"record_id": "id-a", "now": START})
         with pytest.raises(Interruption), interrupted_after(0.2):
             store.update("id-a", START, lambda newest: newest)  # waits for the lock
     assert store.update("id-a", START, lambda newest: newest) == record()
@@ -191,6 +191,6 @@ def test_a_transaction_that_was_interrupted_ends_and_says_nothing_else(
 def test_a_payload_larger_than_a_socket_takes_at_once(store: SQLAlchemyStore) -> None:
     text = json.dumps({"large": "x" * 20_000_000})
     store.create(record(payload=text))
-    loaded = store.load(b"key-a", START)
+    loaded = store.load("id-a", START)
     assert loaded is not None
     assert loaded.payload == text

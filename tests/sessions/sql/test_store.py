@@ -7,11 +7,14 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from pyramid.registry import Registry
 from pyramid.request import Request
 
-from sessionsite.sessions.server import ServerSessionFactory
+from sessionsite.sessions.server.factory import ServerSessionFactory
+from sessionsite.sessions.server.token_cookie import Credentials, hash_token, new_token
 from sessionsite.sessions.settings import ServerSettings
+from sessionsite.sessions.sql import SQLAlchemyStore, sessions_table
 from sessionsite.sessions.store import MalformedRecordError, Record, RecordExistsError, StoreError
 from sessionsite.testing import START, record
 from tests.harness.stores import sql_store
@@ -35,7 +38,7 @@ class TestARowThatIsNoRecord:
         store.create(record())
         execute(store, f"UPDATE sessions SET {change}")
         with pytest.raises(MalformedRecordError, match="id-a"):
-            store.load(b"key-a", START)
+            store.load("id-a", START)
         with pytest.raises(MalformedRecordError, match="id-a"):
             store.update("id-a", START, lambda newest: None)
         store.engine.dispose()
@@ -46,19 +49,20 @@ class TestARowThatIsNoRecord:
         store = sql_store(sqlite_url)
         settings = ServerSettings(secrets=("x" * 32,), timeout=None, lifetime=None)
         factory = ServerSessionFactory(store, settings, now=lambda: START)
-        secret = factory.new_secret()
-        store.create(record(key=factory.key(secret)))
-        in_flight = factory(self.request(factory, secret))
+        token = new_token()
+        store.create(record(token_hash=hash_token(token)))
+        in_flight = factory(self.request(factory, token))
         execute(store, f"UPDATE sessions SET {change}")
-        session = factory(self.request(factory, secret))
+        session = factory(self.request(factory, token))
         assert (dict(session), session.new) == ({}, True)
         assert "can't be read" in caplog.text
         in_flight["n"] = 2
         in_flight.save()
         store.engine.dispose()
 
-    def request(self, factory: ServerSessionFactory, secret: bytes) -> Request:
-        cookie = f"sessionsite={factory._signer.dumps(secret).decode()}"
+    def request(self, factory: ServerSessionFactory, token: bytes) -> Request:
+        value = factory.cookie._signer.dumps(Credentials("id-a", token)).decode()
+        cookie = f"sessionsite={value}"
         request = Request.blank("/", headers={"Cookie": cookie})
         request.registry = Registry()
         return request
@@ -86,10 +90,15 @@ def test_postgresql_keeps_what_its_operators_can_not_read(postgres_url: str) -> 
     store = sql_store(postgres_url)
     text = json.dumps({"nul": "\x00", "half": "\ud800"})
     store.create(record(payload=text))
-    loaded = store.load(b"key-a", START)
+    loaded = store.load("id-a", START)
     assert loaded is not None
     assert loaded.payload == text
     store.engine.dispose()
+
+
+def test_an_engine_of_the_host_app_is_refused_at_once() -> None:
+    with pytest.raises(TypeError, match="make_engine"):
+        SQLAlchemyStore(sa.create_engine("sqlite:///host.db"), sessions_table())
 
 
 def test_a_table_of_another_shape_is_refused(sqlite_url: str) -> None:
@@ -125,7 +134,7 @@ def test_a_create_whose_answer_was_lost_is_not_an_error(postgres_url: str) -> No
     execute_elsewhere(postgres_url)
     store.delete("id-first")
     execute_elsewhere(postgres_url)
-    assert store.load(b"key-first", START) is None
+    assert store.load("id-first", START) is None
     with pytest.raises(RecordExistsError):
         store.create(record())
     store.engine.dispose()

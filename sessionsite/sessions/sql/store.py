@@ -13,59 +13,59 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from .engine import make_engine
-from .lease import Lease, LostConnectionError
-from .outage import Outage
-from .settings import SQLSettings
+from ..store import MalformedRecordError, Record, RecordExistsError, SessionStore
+from .connections import CircuitBreaker, Lease, LostConnectionError, StorePool
+from .database import Statement
+from .engine import database_of
 from .statements import CHANGEABLE, COLUMNS, compile_statements
-from .store import MalformedRecordError, Record, RecordExistsError
-from .table import create_table, one_line, sessions_table
+from .values import one_line
 
-_WHERE = {"postgresql": "in a PostgreSQL database", "sqlite": "in an SQLite database"}
 _TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
 
 
-class SQLAlchemyStore:
+class SQLAlchemyStore(SessionStore):
     """`SessionStore` over one table; thread-safe. Times are stored to the microsecond."""
 
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
+        """Take an engine that `make_engine` has made: the store's own, with its pool and driver."""
+        if not isinstance(engine.pool, StorePool):
+            raise TypeError("the store needs an engine of its own, from make_engine")
         self.engine = engine
         self.table = table
-        self.where = _WHERE[engine.dialect.name]
+        self._database = database_of(engine)
+        self.where = self._database.where
         self._driver: Any = engine.dialect.loaded_dbapi
-        self._statements = compile_statements(table, engine.dialect)
-        self._outage = Outage()
+        self._statements = compile_statements(table, self._database, engine.dialect)
+        self._breaker = CircuitBreaker()
 
     def create(self, record: Record) -> None:
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
+        create = self._statements.create
         try:
-            self._execute("create", row)
+            self._execute(create, row)
         except LostConnectionError:
-            self._forget_connections()
+            self.close()  # the server was restarted: the pool's other connections are dead too
             try:
-                self._execute("create", row)
+                self._execute(create, row)
             except RecordExistsError:
                 return  # the first attempt had arrived, only its answer was lost
 
-    def load(self, key: bytes, now: datetime) -> Record | None:
+    def load(self, id: str, now: datetime) -> Record | None:
         try:
-            return self._load(key, now)
+            return self._load(id, now)
         except LostConnectionError:
-            self._forget_connections()
-            return self._load(key, now)  # reading twice does no harm, and nobody sees the restart
+            self.close()
+            return self._load(id, now)  # reading twice does no harm, and nobody sees the restart
 
-    def _load(self, key: bytes, now: datetime) -> Record | None:
-        values = {"key": key, "now": now}
+    def _load(self, id: str, now: datetime) -> Record | None:
         with self._connection(waits=False) as connection:
-            rows, _ = self._statements["load"].run(connection, values)
-            if not rows:
-                rows, _ = self._statements["load_old"].run(connection, values)
+            rows, _ = self._statements.load.run(connection, {"record_id": id, "now": now})
         return _record(rows[0]) if rows else None
 
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
         # Never tried twice: had the first attempt arrived, a merge would double its insertions.
         written = self._execute(
-            "save",
+            self._statements.save,
             {
                 "record_id": record.id,
                 "expected_version": expected_version,
@@ -99,80 +99,77 @@ class SQLAlchemyStore:
     ) -> Record | None:
         statements = self._statements
         with self._connection() as connection, self._transaction(connection):
-            rows, _ = statements["lock"].run(connection, {"record_id": id, "now": now})
+            rows, _ = statements.lock.run(connection, {"record_id": id, "now": now})
             if not rows:
                 return None
             newest = _record(rows[0])
             changed = change(newest)
             if changed is None:
-                statements["delete"].run(connection, {"record_id": id})
+                statements.delete.run(connection, {"record_id": id})
                 return None
             if changed is newest:
                 return newest
             stored = replace(changed, version=newest.version + 1)
             values = {name: getattr(stored, name) for name in CHANGEABLE}
-            statements["update"].run(connection, values | {"record_id": id})
+            statements.update.run(connection, values | {"record_id": id})
             return stored
 
     def delete(self, id: str) -> None:
         try:
-            self._execute("delete", {"record_id": id})
+            self._execute(self._statements.delete, {"record_id": id})
         except LostConnectionError:
-            self._forget_connections()
-            self._execute("delete", {"record_id": id})
+            self.close()
+            self._execute(self._statements.delete, {"record_id": id})
 
     def prune(self, now: datetime, limit: int) -> int:
-        return self._execute("prune", {"now": now, "batch": limit})
+        return self._execute(self._statements.prune, {"now": now, "batch": limit})
 
     def count_expired(self, now: datetime) -> int:
-        """Return how many rows there are to prune."""
         with self._connection() as connection:
-            rows, _ = self._statements["count_expired"].run(connection, {"now": now})
+            rows, _ = self._statements.count_expired.run(connection, {"now": now})
         count: int = rows[0][0]
         return count
 
     @contextmanager
     def sweeping(self) -> Iterator[bool]:
-        """Give True to one process at a time; the others get False and leave the sweep to it."""
-        if self.engine.dialect.name != "postgresql":
+        lock = self._statements.sweep
+        if lock is None:
             yield True
             return
         with self._connection() as connection, self._transaction(connection):
-            rows, _ = self._statements["sweep"].run(connection, {})
+            rows, _ = lock.run(connection, {})
             yield rows[0][0]
 
-    def _execute(self, name: str, values: Mapping[str, Any]) -> int:
-        """Run one statement, return how many rows it wrote."""
-        with self._connection() as connection:
-            _, count = self._statements[name].run(connection, values)
-        return count
-
-    def _forget_connections(self) -> None:
-        """The server was restarted since it was last asked: the pool's others are dead as well."""
+    def close(self) -> None:
         self.engine.dispose()
 
+    def _execute(self, statement: Statement, values: Mapping[str, Any]) -> int:
+        """Run one statement, return how many rows it wrote."""
+        with self._connection() as connection:
+            _, count = statement.run(connection, values)
+        return count
+
     def _connection(self, *, waits: bool = True) -> Lease:
-        """A connection for a `with`; `waits`: a statement may have to wait for a row's lock."""
-        return Lease(self.engine, self._outage, self._explain, waits)
+        """Lease a connection; `waits`: a statement may have to wait for a row's lock."""
+        return Lease(self.engine, self._database, self._breaker, self._explain, waits=waits)
 
     @contextmanager
     def _transaction(self, connection: Any) -> Iterator[None]:
         statements = self._statements
-        statements["begin"].run(connection, {})
+        statements.begin.run(connection, {})
         try:
             yield
         except self._driver.Error:
             raise  # the connection is thrown away, and the transaction with it
         except Exception:  # no interruption: that leaves a busy connection, thrown away as well
-            statements["rollback"].run(connection, {})
+            statements.rollback.run(connection, {})
             raise
-        statements["commit"].run(connection, {})
+        statements.commit.run(connection, {})
 
     def _explain(self, exc: Exception) -> str:
-        text = one_line(exc)
-        if getattr(exc, "sqlstate", None) == "42P01" or text.startswith("no such table"):
+        if self._database.is_missing_table(exc):
             return f"there is no table {self.table.fullname}: {_TABLE_IS_MISSING}"
-        return text
+        return one_line(exc)
 
 
 def _record(row: Sequence[Any]) -> Record:
@@ -183,15 +180,3 @@ def _record(row: Sequence[Any]) -> Record:
     raise MalformedRecordError(
         f"the row of session {row[0]}: payload or version is of another type"
     )
-
-
-def store_from_settings(settings: SQLSettings) -> SQLAlchemyStore:
-    """Return the store that `settings` describe; creates the table if they say so.
-
-    Raises `ConfigurationError`, and with `create_table` also `StoreError`.
-    """
-    engine = make_engine(settings)
-    table = sessions_table(settings.table, settings.schema)
-    if settings.create_table:
-        create_table(engine, table)
-    return SQLAlchemyStore(engine, table)

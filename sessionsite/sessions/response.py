@@ -5,12 +5,13 @@ from pyramid.response import Response
 from .settings import CookieSettings
 
 
-def send_cookie(
+def set_session_cookie(
     response: Response, settings: CookieSettings, value: str, max_age: int | None, secure: bool
 ) -> None:
-    """Set the session cookie; to take it away, send an empty one of `max_age` 0.
+    """Set the session cookie; an empty `value` with a `max_age` of 0 deletes it.
 
-    Always with every attribute: without them browsers keep a __Host- cookie that is to go.
+    Deletion needs the same attributes: browsers ignore an incomplete Set-Cookie for a `__Host-`
+    name.
     """
     response.set_cookie(
         settings.cookie_name,

@@ -1,16 +1,36 @@
 """Three-way merge of JSON values: what to store when a save finds a newer version of its row.
 
-Works on parsed JSON only (``dict``, ``list``, ``str``, ``int``, ``float``, ``bool``, ``None``);
-knows nothing of sessions or of the database.
+Called by `saving.py`. `merge` works on parsed JSON only (``dict``, ``list``, ``str``, ``int``,
+``float``, ``bool``, ``None``), `merge_texts` on JSON texts; neither knows of sessions or stores.
 """
 
 import json
+import logging
 from typing import Any
+
+from ..payload import dumps, loads
+
+log = logging.getLogger(__name__)
 
 # A key that a dictionary does not have; None would be JSON's null.
 _ABSENT: Any = object()
 
 _encode = json.JSONEncoder(sort_keys=True).encode
+
+
+def merge_texts(base: str, ours: str, theirs: str) -> str:
+    """Return the JSON text that holds the changes from `base` to `ours` and to `theirs`.
+
+    All three are texts of JSON objects. If `theirs` is none, it was edited by hand: a warning is
+    logged, and `ours` is returned.
+    """
+    if theirs == base:
+        return ours
+    try:
+        return dumps(merge(loads(base), loads(ours), loads(theirs)))
+    except (ValueError, RecursionError) as exc:
+        log.warning("What is stored can't be merged with, and is replaced: %s", exc)
+        return ours
 
 
 def merge(base: Any, ours: Any, theirs: Any) -> Any:

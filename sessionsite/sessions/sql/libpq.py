@@ -1,8 +1,8 @@
-"""PostgreSQL: a connection that gives up in time, and statements that run on libpq itself.
+"""libpq: a connection that gives up in time, and statements that run on it without a cursor.
 
 psycopg's cursors find out anew, at each statement, how each Python type becomes an SQL type and
-back. The store knows its ten columns: it prepares each statement once a connection, and sends and
-reads values in PostgreSQL's binary format, which takes a quarter less CPU.
+back. The store knows its ten columns: it prepares each statement once per connection, and sends and
+reads values in PostgreSQL's binary format (what that saves: benchmarks/libraries).
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from .table import UTCDateTime, decoded
+from .values import UTCDateTime, decoded
 
 _BINARY = 1
 _EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -51,8 +51,8 @@ class StoreConnection(psycopg.Connection[Any]):
     def answer(self) -> PGresult:
         """Return the result of the statement that was sent. Raises psycopg's errors.
 
-        psycopg's own way through its generators hands Python's lock over more often: with
-        other threads at work that took about 4 % more CPU a request.
+        psycopg's own way through its generators hands Python's lock over more often, which costs
+        CPU while other threads are at work (benchmarks/libraries).
         """
         pgconn = self.pgconn
         deadline = monotonic() + self.seconds
@@ -101,17 +101,6 @@ def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, An
 
 def _no_answer(seconds: float) -> NoAnswerError:
     return NoAnswerError(f"no answer within {seconds:g} seconds")
-
-
-def connector(seconds: float) -> Callable[..., StoreConnection]:
-    """Return SQLAlchemy's "do_connect": connections that wait `seconds` for an answer."""
-
-    def connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> StoreConnection:
-        connection = StoreConnection.connect(*args, **kwargs)
-        connection.seconds = seconds
-        return connection
-
-    return connect
 
 
 def _integer(size: int) -> Callable[[int], bytes]:

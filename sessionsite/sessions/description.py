@@ -1,0 +1,28 @@
+"""What a factory says of the sessions it makes, for a page that tells its visitors."""
+
+from dataclasses import dataclass
+
+from pyramid.interfaces import ISessionFactory
+from pyramid.registry import Registry
+
+from .interfaces import IDescribedSessionFactory
+from .settings import CookieSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionDescription:
+    """The settings in force. Times are in seconds; None is "no limit"."""
+
+    where: str
+    """Completes the sentence "Your session is kept …"."""
+    cookie: CookieSettings
+    lifetime: int | None
+
+
+def describe(registry: Registry) -> SessionDescription | None:
+    """Return how the app's session factory describes itself; None for another package's."""
+    factory = registry.queryUtility(ISessionFactory)
+    if not IDescribedSessionFactory.providedBy(factory):
+        return None
+    description: SessionDescription = factory.description
+    return description

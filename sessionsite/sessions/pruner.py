@@ -1,0 +1,61 @@
+"""Deletes expired rows: `prune_all` at once, `Pruner` now and then from inside the server."""
+
+import logging
+import random
+import threading
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from .store import SessionStore, StoreError
+
+log = logging.getLogger(__name__)
+
+PRUNE_BATCH = 1000  # rows
+
+
+def prune_all(store: SessionStore, now: datetime, batch: int = PRUNE_BATCH) -> Iterator[int]:
+    """Delete all rows that have expired at `now`, yielding the size of each batch."""
+    while removed := store.prune(now, batch):
+        yield removed
+        if removed < batch:
+            return
+
+
+class Pruner(threading.Thread):
+    """Prunes every `interval` seconds, each ± 50 % at random; one process prunes at a time.
+
+    The pauses are random so that processes that started together do not all come back together.
+    The thread ends with the process.
+    """
+
+    def __init__(self, store: SessionStore, interval: float, now: Callable[[], datetime]) -> None:
+        super().__init__(name="session-pruner", daemon=True)
+        self._store = store
+        self._interval = interval
+        self._now = now
+        self._stopped = threading.Event()
+
+    def run(self) -> None:
+        while not self._stopped.wait(self.pause()):
+            self.prune()
+
+    def pause(self) -> float:
+        """Return how many seconds to wait before the next run."""
+        return self._interval * random.uniform(0.5, 1.5)  # noqa: S311  # only spreads load
+
+    def prune(self) -> int:
+        """Delete what has expired, unless another process is doing so; return how many rows."""
+        removed = 0
+        try:
+            with self._store.sweeping() as ours:
+                if ours:
+                    for size in prune_all(self._store, self._now()):
+                        removed += size
+        except StoreError as exc:
+            log.warning("Session pruner: %s", exc)
+        if removed:
+            log.info("Session pruner: %d expired sessions removed", removed)
+        return removed
+
+    def stop(self) -> None:
+        self._stopped.set()

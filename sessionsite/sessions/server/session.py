@@ -1,0 +1,197 @@
+"""`request.session` of the server factory: a dict that knows its row. What an app calls.
+
+What has changed is found by comparing the JSON text with the one that was loaded, so that no dict
+method is wrapped, and a change deep inside is seen like any other.
+"""
+
+import secrets
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, TypeVar
+
+from pyramid.request import Request
+from pyramid.response import Response
+from zope.interface import implementer
+
+from ..interfaces import IStoredSession
+from ..payload import PayloadError, dumps, loads
+from ..response import prevent_caching
+from ..store import Record, SessionStore
+from .expiry import Expiry
+from .saving import SessionRow
+from .token_cookie import TokenCookie
+
+try:
+    from pyramid_retry import is_error_retryable
+except ImportError:  # then nothing is retried
+
+    def is_error_retryable(request: Request, exc: Exception) -> bool:
+        return False
+
+
+T = TypeVar("T")
+
+
+class SessionData(dict[str, Any]):
+    """A dict with the flash queues and the CSRF token of Pyramid's `ISession`.
+
+    They live under the same keys as in Pyramid's own cookie session.
+    """
+
+    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
+        messages = self.setdefault(f"_f_{queue}", [])
+        if allow_duplicate or msg not in messages:
+            messages.append(msg)
+
+    def pop_flash(self, queue: str = "") -> list[Any]:
+        messages: list[Any] = self.pop(f"_f_{queue}", [])
+        return messages
+
+    def peek_flash(self, queue: str = "") -> list[Any]:
+        messages: list[Any] = self.get(f"_f_{queue}", [])
+        return messages
+
+    def new_csrf_token(self) -> str:
+        token = self["_csrft_"] = secrets.token_hex(20)
+        return token
+
+    def get_csrf_token(self) -> str:
+        token: str | None = self.get("_csrft_")
+        return token or self.new_csrf_token()
+
+
+@implementer(IStoredSession)
+class ServerSession(SessionData):
+    """A session whose data is in the store; all of Pyramid's `ISession`.
+
+    Changes, `invalidate` and `regenerate` take effect in `save`, which runs by itself before
+    the response is sent.
+
+    It keeps no reference to its request: the request refers to the session, and a cycle would have
+    to wait for the garbage collector, with memory that no processor cache holds any more.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        record: Record | None,
+        *,
+        store: SessionStore,
+        expiry: Expiry,
+        cookie: TokenCookie,
+        now: Callable[[], datetime],
+        set_on_exception: bool = True,
+        detached: bool = False,
+    ) -> None:
+        """Make the session of `request`; with no `record` a new one.
+
+        `detached`: the cookie's token was replaced a moment ago, so nothing is stored.
+        """
+        super().__init__(loads(record.payload) if record else {})
+        self._row = SessionRow(record, store, expiry, now, detached=detached)
+        self._cookie = cookie
+        self._set_on_exception = set_on_exception
+        self._start()
+        request.add_response_callback(self._respond)
+
+    def _start(self) -> None:
+        row = self._row
+        self.new: bool = row.record is None
+        self.id: str = row.id
+        """Random and public, safe to log: neither cookie nor token can be made from it."""
+        self.created: int = int(row.created_at.timestamp())
+        """When the session began, in seconds since the epoch."""
+        self.seen_at: datetime = row.seen_at
+        """When the session was last stored before this request, aware and in UTC."""
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the session ends if this request is its last; aware and in UTC, None for never."""
+        return self._row.expires_at
+
+    @property
+    def size(self) -> int:
+        """How many bytes of JSON text are stored for the session."""
+        return len(self._row.record.payload) if self._row.record else 0
+
+    def changed(self) -> None:
+        """Do nothing: changes are found by comparing."""
+
+    def invalidate(self) -> None:
+        """End the session: its row is deleted, and what is put in from now on is a new one."""
+        self.clear()
+        self._row.end()
+        self._start()
+
+    def regenerate(self) -> None:
+        """Give the session a new token and keep the data; the old token is dead at once.
+
+        Call it whenever privileges change, at login above all (ASVS 7.2.4).
+        """
+        self._row.rotate()
+
+    def touch(self) -> None:
+        """Push the idle time-out back with this request, even if that is not due yet."""
+        self._row.touch()
+
+    def reload(self) -> None:
+        """Drop the changes that are not stored, and take the newest data from the store.
+
+        Raises `SessionEndedError`, `StoreError`.
+        """
+        self._fill(self._row.reload())
+
+    def transact(self, change: Callable[["ServerSession"], T]) -> T:
+        """Call `change(session)` on the newest data, alone, and store what it leaves.
+
+        For what can't be merged: a counter, a stock. It runs under the row's lock; what was
+        pending in the session is merged in first and stored with it. `change` may be called
+        again, so it should do nothing but change the session. Returns what `change` returns;
+        what it raises leaves the row as it was. Raises `SessionEndedError`, `StoreError`.
+        """
+        ours = dumps(self)
+        results: list[T] = []
+
+        def apply(newest: str) -> str:
+            self._fill(newest)
+            results.append(change(self))
+            return dumps(self)
+
+        try:
+            self._row.transact(ours, apply)
+        except BaseException:
+            self._fill(ours)
+            raise
+        return results[-1]
+
+    def save(self) -> None:
+        """Store what has changed, now, and never twice.
+
+        Raises `PayloadError` for what JSON can't hold, and `StoreError`: the session is spent
+        then, since it is unknown what has reached the store.
+        """
+        newest = self._row.save(lambda: dumps(self))
+        if newest is not None:
+            self._fill(newest)
+
+    def save_for_response(self, request: Request, error: Exception | None = None) -> None:
+        """The automatic save; `error` is what ends the request with no response to tell of it."""
+        if error and not self._row.exists:
+            return  # nobody would have the cookie of a new session
+        raised = error or request.exception
+        if raised and not (self._set_on_exception and not is_error_retryable(request, raised)):
+            return
+        try:
+            self.save()
+        except PayloadError:
+            self._row.spend()
+            raise
+
+    def _fill(self, payload: str) -> None:
+        self.clear()
+        self.update(loads(payload))
+
+    def _respond(self, request: Request, response: Response) -> None:
+        self.save_for_response(request)
+        prevent_caching(response)
+        self._cookie.answer(request, response, self._row.answer)

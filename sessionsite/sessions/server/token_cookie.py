@@ -1,0 +1,131 @@
+"""The cookie: a session's id and its token, signed. Here it is read, sent and deleted.
+
+The id finds the row by its primary key, and the token opens it: a split token. The token is stored
+nowhere; the table has its SHA-256.
+"""
+
+import hashlib
+import hmac
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import Literal
+
+from pyramid.request import Request
+from pyramid.response import Response
+
+from ..response import set_session_cookie
+from ..settings import ServerSettings
+from ..signing import RotatingSigner
+
+log = logging.getLogger(__name__)
+
+ID_BYTES = 16
+TOKEN_BYTES = 32  # ASVS 7.2.3 asks for 16
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a cookie carries."""
+
+    id: str
+    token: bytes
+
+    def __repr__(self) -> str:
+        return f"<Credentials of session {self.id}>"  # the token shows nowhere
+
+
+Answer = Credentials | Literal["end"] | None
+"""What the browser is to be told: a new token, that the session has ended, or nothing."""
+
+
+def new_id() -> str:
+    return secrets.token_urlsafe(ID_BYTES)
+
+
+def new_token() -> bytes:
+    return secrets.token_bytes(TOKEN_BYTES)
+
+
+def hash_token(token: bytes) -> bytes:
+    """Return what the store may know of a token; nobody gets back from it (CS at rest).
+
+    One SHA-256 does: the token is 256 random bits, which no dictionary has.
+    """
+    return hashlib.sha256(token).digest()
+
+
+def same_hash(one: bytes | None, other: bytes) -> bool:
+    """Compare two token hashes in constant time; None, for "no token", equals nothing."""
+    return one is not None and hmac.compare_digest(one, other)
+
+
+class _CredentialsSerializer:
+    """WebOb's shape of a serializer: the token first, since its length is fixed."""
+
+    def dumps(self, appstruct: Credentials) -> bytes:
+        return appstruct.token + appstruct.id.encode("ascii")
+
+    def loads(self, bstruct: bytes) -> Credentials:
+        token, id_ = bstruct[:TOKEN_BYTES], bstruct[TOKEN_BYTES:]
+        if not id_:
+            raise ValueError("too short for a token and an id")
+        return Credentials(id_.decode("ascii"), token)
+
+
+class TokenCookie:
+    """Reads, sends and deletes the cookie; thread-safe."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self._settings = settings
+        self._signer = RotatingSigner(
+            settings.secrets, "sessionsite.server.", _CredentialsSerializer()
+        )
+        self._warned_of_plain_http = False
+        if settings.secure is False:
+            log.warning("session.secure = false: anyone who listens on the way can take a session")
+
+    def read(self, request: Request) -> Credentials | None:
+        """Return what the request's cookie carries; None without a cookie that we have signed."""
+        values = [
+            value.strip().strip('"')
+            for name, _, value in (
+                pair.partition("=") for pair in request.environ.get("HTTP_COOKIE", "").split(";")
+            )
+            if name.strip() == self._settings.cookie_name
+        ]
+        if not values:
+            return None
+        try:
+            # Of two cookies of one name, one may have been planted, and nothing tells which.
+            (value,) = values
+            credentials: Credentials = self._signer.loads(value.encode("ascii"))
+        except ValueError:
+            log.warning("A cookie that this site did not issue was ignored")
+            return None
+        return credentials
+
+    def answer(self, request: Request, response: Response, answer: Answer) -> None:
+        """Write the Set-Cookie that tells the browser `answer`; none for None."""
+        if answer == "end":
+            set_session_cookie(response, self._settings, "", 0, self._secure(request))
+        elif answer is not None:
+            self._send(request, response, answer)
+
+    def _send(self, request: Request, response: Response, credentials: Credentials) -> None:
+        """Send a token: once, and never again, since a late response would undo a newer one."""
+        secure = self._secure(request)
+        if secure and request.scheme != "https" and not self._warned_of_plain_http:
+            self._warned_of_plain_http = True
+            log.warning(
+                "A Secure cookie goes out on a plain http request, and browsers will drop it. "
+                "Behind a TLS proxy: is its address the trusted_proxy in [server:main], "
+                "and does it send X-Forwarded-Proto?"
+            )
+        value = self._signer.dumps(credentials).decode("ascii")
+        set_session_cookie(response, self._settings, value, self._settings.max_age, secure)
+
+    def _secure(self, request: Request) -> bool:
+        if self._settings.secure == "auto":
+            return bool(request.scheme == "https")
+        return self._settings.secure

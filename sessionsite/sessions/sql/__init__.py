@@ -1,0 +1,32 @@
+"""The SQL store's door: sessions in PostgreSQL or SQLite, through SQLAlchemy and no ORM."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..settings import sql_settings
+from .creation import create_table
+from .engine import make_engine
+from .store import SQLAlchemyStore
+from .table import sessions_table
+
+__all__ = [
+    "SQLAlchemyStore",
+    "create_table",
+    "make_engine",
+    "sessions_table",
+    "store_from_settings",
+]
+
+
+def store_from_settings(settings: Mapping[str, Any]) -> SQLAlchemyStore:
+    """Return the store that `session.sql.*` and `session.sqlalchemy.*` describe.
+
+    With `session.sql.create_table` it creates the table where it is missing. Raises
+    `ConfigurationError`, and with `create_table` also `StoreError`.
+    """
+    sql = sql_settings(settings)
+    engine = make_engine(sql)
+    table = sessions_table(sql.table, sql.schema)
+    if sql.create_table:
+        create_table(engine, table)
+    return SQLAlchemyStore(engine, table)

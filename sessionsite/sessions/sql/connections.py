@@ -1,0 +1,191 @@
+"""Connections of the driver: the pool, the lease of one, and the circuit breaker.
+
+Whoever runs a statement takes a `Lease` in a `with`; it is given back at the end, whatever happens.
+"""
+
+from collections.abc import Callable
+from threading import Lock
+from types import TracebackType
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool, reset_none
+
+from ..store import RecordExistsError, StoreError
+from .database import Database
+
+
+class LostConnectionError(StoreError):
+    """The connection broke under a statement, whose outcome is unknown."""
+
+
+class StorePool(QueuePool):
+    """A pool that lends the connection that was given back last, with no check-out of its own.
+
+    SQLAlchemy's check-out and check-in cost more than the rest of a lease, and a request takes two
+    (benchmarks/store). A connection is handed on as it is, so with `pool_pre_ping`, `pool_recycle`
+    or `pool_reset_on_return` each one is checked out and in.
+    """
+
+    __module__ = QueuePool.__module__  # SQLAlchemy logs under the name that this makes
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        as_it_is = not self._pre_ping and self._recycle < 0 and self._reset_on_return is reset_none
+        self._keeps = self.size() if as_it_is else 0
+        self._kept: list[PoolProxiedConnection] = []
+        self._waiting = 0
+        self._disposed = False
+        self._lock = Lock()  # guards the three above
+
+    def lend(self) -> PoolProxiedConnection:
+        """Return a connection, for `take_back`.
+
+        Raises the driver's errors, and `sqlalchemy.exc.TimeoutError` if none comes free.
+        """
+        with self._lock:
+            if self._kept:
+                return self._kept.pop()
+            self._waiting += 1
+        try:
+            return self.connect()
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def take_back(self, connection: PoolProxiedConnection) -> None:
+        """Keep `connection` for the next `lend`, or check it in."""
+        with self._lock:
+            disposed = self._disposed
+            if (
+                len(self._kept) < self._keeps
+                and connection.is_valid
+                and not disposed
+                # a thread that waits, waits for a check-in, and would not see what is kept
+                and not self._waiting
+            ):
+                self._kept.append(connection)
+                return
+        if disposed and connection.is_valid:
+            connection.invalidate()  # nobody would ever close it
+        connection.close()
+
+    def dispose(self) -> None:
+        with self._lock:
+            self._disposed = True
+            kept, self._kept = self._kept, []
+        for connection in kept:
+            connection.close()
+        super().dispose()
+
+
+class CircuitBreaker:
+    """While the store is away, lets one request at a time find out whether it is back.
+
+    The others fail at once: threads that all wait for a time-out serve nobody else.
+    """
+
+    def __init__(self) -> None:
+        self._reason: str | None = None
+        self._probing = Lock()
+
+    def trip(self, reason: str) -> None:
+        """Note that the store is away."""
+        self._reason = reason
+
+    def reset(self) -> None:
+        """Note that the store has answered."""
+        self._reason = None
+
+    def admit(self) -> bool:
+        """Let the caller ask the store, and return whether it is the probe; see `release`.
+
+        Raises `StoreError` if the store is away, and another request is the probe.
+        """
+        if self._reason is None:
+            return False
+        if not self._probing.acquire(blocking=False):
+            raise StoreError(f"still away: {self._reason}")
+        return True
+
+    def release(self, probe: bool) -> None:
+        """End what `admit` began; `probe` is what it returned."""
+        if probe:
+            self._probing.release()
+
+
+class Lease:
+    """Gives the driver's connection for a `with`; any failure of the database is a `StoreError`.
+
+    A class, since contextlib's generators cost a third of a lease (benchmarks/store).
+    """
+
+    __slots__ = (
+        "_breaker", "_database", "_engine", "_explain", "_pool", "_pooled", "_probe", "_waits",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        database: Database,
+        breaker: CircuitBreaker,
+        explain: Callable[[Exception], str],
+        *,
+        waits: bool,
+    ) -> None:
+        """`waits`: a statement may have to wait for a row's lock, so that silence is no outage."""
+        self._engine = engine
+        self._database = database
+        self._breaker = breaker
+        self._explain = explain
+        self._waits = waits
+
+    def __enter__(self) -> Any:
+        self._probe = self._breaker.admit()
+        try:
+            self._pool = cast(StorePool, self._engine.pool)  # another one after `dispose`
+            self._pooled = self._pool.lend()
+        except BaseException as exc:
+            self._breaker.release(self._probe)
+            if not isinstance(exc, (self._driver.Error, sa.exc.SQLAlchemyError)):
+                raise
+            reason = self._explain(exc)
+            self._breaker.trip(reason)
+            raise StoreError(reason) from exc
+        return self._pooled.dbapi_connection
+
+    def __exit__(
+        self,
+        _kind: type[BaseException] | None,
+        exc: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        try:
+            if exc is None:
+                self._breaker.reset()
+            else:
+                self._fail(exc)
+        finally:
+            self._pool.take_back(self._pooled)
+            self._breaker.release(self._probe)
+
+    def _fail(self, exc: BaseException) -> None:
+        connection: Any = self._pooled.dbapi_connection
+        if not isinstance(exc, self._driver.Error):
+            if connection.in_transaction:  # interrupted, and the answer is still to come
+                self._pooled.invalidate()
+            return
+        lost = self._engine.dialect.is_disconnect(cast(Any, exc), connection, None)
+        self._pooled.invalidate(exc)  # its state is unknown, and errors are rare
+        reason = self._explain(exc)
+        if lost:
+            raise LostConnectionError(reason) from exc
+        if self._database.is_silence(exc) and not self._waits:
+            self._breaker.trip(reason)
+        if isinstance(exc, self._driver.IntegrityError):
+            raise RecordExistsError("a session with this id exists") from exc
+        raise StoreError(reason) from exc
+
+    @property
+    def _driver(self) -> Any:
+        return self._engine.dialect.loaded_dbapi

@@ -1,0 +1,41 @@
+"""Creates the table: `sessionsite init-db`, and `session.sql.create_table` at start."""
+
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from ..store import StoreError
+from .engine import database_of
+from .values import one_line
+
+
+def create_table(engine: sa.Engine, table: sa.Table) -> bool:
+    """Create `table` where it is missing; return whether it was.
+
+    Safe to repeat, and from several hosts at once: they wait for each other on a lock. Raises
+    `StoreError`, also where a table of that name lacks a column.
+    """
+    database = database_of(engine)
+    try:
+        with engine.connect().execution_options(
+            isolation_level=database.creation_isolation
+        ) as connection:
+            database.lock_creation(connection)
+            inspector = sa.inspect(connection)
+            created = not inspector.has_table(table.name, schema=table.schema)
+            if created:
+                connection.execute(CreateTable(table))
+                for index in sorted(table.indexes, key=lambda index: str(index.name)):
+                    connection.execute(CreateIndex(index))
+            columns = {c["name"] for c in inspector.get_columns(table.name, table.schema)}
+            connection.commit()
+    except sa.exc.DBAPIError as exc:
+        reason = one_line(exc.orig or exc)
+        raise StoreError(f"can't create table {table.fullname}: {reason}") from exc
+    except sa.exc.SQLAlchemyError as exc:
+        raise StoreError(f"can't create table {table.fullname}: {one_line(exc)}") from exc
+    finally:
+        engine.dispose()  # a process that forks after this must not share the connection
+    missing = ", ".join(sorted(set(table.columns.keys()) - columns))
+    if missing:
+        raise StoreError(f"table {table.fullname} exists, but lacks the columns {missing}")
+    return created

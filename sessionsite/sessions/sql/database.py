@@ -1,0 +1,66 @@
+"""`Database`: everything in which PostgreSQL and SQLite differ, as the SQL store asks for it."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import sqlalchemy as sa
+
+
+class Statement(Protocol):
+    """What a database makes of one statement."""
+
+    def run(self, connection: Any, values: Mapping[str, Any]) -> tuple[list[Sequence[Any]], int]:
+        """Run it on a connection of the driver's, with `values` for its parameters.
+
+        Returns the rows, and how many were read or written. Raises the driver's errors, and
+        `MalformedRecordError`.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What `sqlalchemy.create_engine` is to be called with, beside what the operator has set."""
+
+    url: sa.URL
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Database(Protocol):
+    """One database; implemented in `postgresql.py` and `sqlite.py`, chosen in `engine.py`."""
+
+    where: str
+    """Completes the sentence "Your session is kept …"."""
+    begin: sa.TextClause
+    creation_isolation: Literal["READ COMMITTED", "SERIALIZABLE"]
+    """The isolation level of the transaction that creates the table."""
+    sweep_lock: sa.Select[Any] | None
+    """Gives True to one transaction at a time; None where writers wait for each other anyway."""
+
+    @abstractmethod
+    def engine_options(self, url: str, timeout: int) -> EngineOptions:
+        """Read what the operator wrote as `url`; `timeout` is in seconds.
+
+        Raises `ConfigurationError`, which shows no part of a password.
+        """
+
+    @abstractmethod
+    def listen(self, engine: sa.Engine, timeout: int) -> None:
+        """Have each new connection of `engine` prepared."""
+
+    @abstractmethod
+    def statement(self, name: str, statement: sa.Executable, dialect: sa.Dialect) -> Statement:
+        """Return `statement`, ready to run under `name`."""
+
+    @abstractmethod
+    def lock_creation(self, connection: sa.Connection) -> None:
+        """Let nobody else create the table until this connection's transaction ends."""
+
+    @abstractmethod
+    def is_missing_table(self, error: Exception) -> bool:
+        """Return whether a driver's error means that the table is not there."""
+
+    @abstractmethod
+    def is_silence(self, error: Exception) -> bool:
+        """Return whether a driver's error means that the server did not answer in time."""

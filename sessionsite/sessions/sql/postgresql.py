@@ -1,0 +1,115 @@
+"""PostgreSQL as a `Database`: its URL, its connections, its locks."""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import psycopg
+import sqlalchemy as sa
+from psycopg.conninfo import conninfo_to_dict
+
+from ..ini import ConfigurationError
+from .database import Database, EngineOptions
+from .libpq import NoAnswerError, PostgreSQLStatement, StoreConnection
+
+# An arbitrary number that all who create or prune this table agree on.
+ADVISORY_LOCK = 0x5E551025
+_SCHEME = "postgresql://"  # what libpq calls it
+_DRIVER = "postgresql+psycopg://"
+
+
+class PostgreSQL(Database):
+    """The `Database` for production."""
+
+    where = "in a PostgreSQL database"
+    begin = sa.text("BEGIN")
+    # the other levels would not see a table that was created while we waited for the lock
+    creation_isolation = "READ COMMITTED"
+    sweep_lock = sa.select(
+        sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(ADVISORY_LOCK + 1)))
+    )
+
+    def engine_options(self, url: str, timeout: int) -> EngineOptions:
+        # SQLAlchemy's URL stays empty: libpq's own parser has the last word on what it means.
+        parameters = connection_parameters(url)
+        parameters.setdefault("client_encoding", "UTF8")
+        parameters.setdefault("fallback_application_name", "sessionsite")
+        if "PGCONNECT_TIMEOUT" not in os.environ:
+            parameters.setdefault("connect_timeout", timeout)
+        return EngineOptions(sa.make_url(_DRIVER), {"connect_args": parameters})
+
+    def listen(self, engine: sa.Engine, timeout: int) -> None:
+        """Have SQLAlchemy make connections that wait `timeout` seconds for an answer."""
+
+        def connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> StoreConnection:
+            connection = StoreConnection.connect(*args, **kwargs)
+            connection.seconds = timeout
+            return connection
+
+        sa.event.listen(engine, "do_connect", connect)
+
+    def statement(
+        self, name: str, statement: sa.Executable, dialect: sa.Dialect
+    ) -> PostgreSQLStatement:
+        return PostgreSQLStatement(name, statement)
+
+    def lock_creation(self, connection: sa.Connection) -> None:
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+
+    def is_missing_table(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.errors.UndefinedTable)
+
+    def is_silence(self, error: Exception) -> bool:
+        return isinstance(error, NoAnswerError)
+
+
+def connection_parameters(url: str) -> dict[str, Any]:
+    """Return what psycopg is to connect with, as libpq itself reads `url`.
+
+    Takes `postgresql://`, `postgres://` and `postgresql+psycopg://`, and the parameter
+    `prepare_threshold=none` beside libpq's own. Raises `ConfigurationError`, which shows no part
+    of a password.
+    """
+    url = re.sub(r"\Apostgres(ql)?(\+psycopg)?://", _SCHEME, url)
+    # An @ in a password that is not encoded would be read as the end of it, and what follows as
+    # a host or a database, which error messages name.
+    authority, _, rest = url.removeprefix(_SCHEME).partition("/")
+    if authority.count("@") > 1 or "@" in rest:
+        raise ConfigurationError(
+            "has an @ in the wrong place: in user, password, database and parameters write @ as "
+            "%40, and : / ? # as %3A %2F %3F %23"
+        )
+    url, thresholds = _without_prepare_threshold(url)
+    try:
+        parameters = conninfo_to_dict(url)
+    except psycopg.ProgrammingError as exc:
+        if unknown := re.match('invalid URI query parameter: "(\\w+)"', str(exc)):
+            raise ConfigurationError(f"{unknown[1]} is no parameter of libpq: remove it") from None
+        raise ConfigurationError(
+            "is no URL that libpq can read: give postgresql://user:password@host/database"
+        ) from None
+    if not re.fullmatch("[0-9,]*", str(parameters.get("port", ""))):
+        raise ConfigurationError("the port is no number: give postgresql://user@host:5432/database")
+    return {**parameters, **thresholds}
+
+
+def _without_prepare_threshold(url: str) -> tuple[str, Mapping[str, None]]:
+    """Take psycopg's own parameter, which libpq does not know, out of `url`."""
+    user, at, rest = url.rpartition("@")  # a ? before it is part of the password
+    address, question_mark, query = rest.partition("?")
+    kept = []
+    thresholds: dict[str, None] = {}
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        if name != "prepare_threshold":
+            kept.append(pair)
+        elif value.lower() == "none":
+            thresholds[name] = None
+        else:
+            raise ConfigurationError(
+                f"prepare_threshold = {value!r}: give none, which prepares no statements, or "
+                "remove it"
+            )
+    query = "&".join(kept)
+    return f"{user}{at}{address}{question_mark if query else ''}{query}", thresholds

@@ -1,0 +1,101 @@
+"""SQLite: how a connection is prepared, and statements on the driver's cursor."""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from time import monotonic, sleep
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
+
+from ..ini import ConfigurationError
+from .database import Database, EngineOptions
+from .values import decoded
+
+_Convert = Callable[[Any], Any]
+
+
+class SQLite(Database):
+    """The `Database` for a try-out, and for a site on one host."""
+
+    where = "in an SQLite database"
+    begin = sa.text("BEGIN IMMEDIATE")
+    creation_isolation = "SERIALIZABLE"
+    sweep_lock = None
+
+    def engine_options(self, url: str, timeout: int) -> EngineOptions:
+        made = make_url(url)
+        if made.database in (None, "", ":memory:"):
+            raise ConfigurationError(
+                "SQLite in memory is another database for each thread: name a file"
+            )
+        # "named": the names that the statements give to their parameters
+        arguments = {"connect_args": {"timeout": timeout}, "paramstyle": "named"}
+        return EngineOptions(made, arguments)
+
+    def listen(self, engine: sa.Engine, timeout: int) -> None:
+        """Have each connection put the file into WAL mode, waiting for `timeout` seconds.
+
+        In that mode readers and the one writer do not wait for each other.
+        """
+
+        def prepare(connection: Any, _record: Any) -> None:
+            # The file is switched once, and a connection that comes at that moment is told
+            # "locked" without SQLite's usual wait.
+            deadline = monotonic() + timeout
+            while True:
+                try:
+                    connection.execute("PRAGMA journal_mode = WAL")
+                    return
+                except sqlite3.OperationalError:
+                    if monotonic() > deadline:
+                        raise
+                    sleep(0.01)
+
+        sa.event.listen(engine, "connect", prepare)
+
+    def statement(
+        self, name: str, statement: sa.Executable, dialect: sa.Dialect
+    ) -> "SQLiteStatement":
+        return SQLiteStatement(statement, dialect)
+
+    def lock_creation(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def is_missing_table(self, error: Exception) -> bool:
+        return isinstance(error, sqlite3.Error) and str(error).startswith("no such table")
+
+    def is_silence(self, error: Exception) -> bool:
+        return False  # a file answers
+
+
+class SQLiteStatement:
+    """A statement described in SQLAlchemy."""
+
+    def __init__(self, statement: Any, dialect: sa.Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        self._sql = str(compiled)
+        self._constants = {k: v for k, v in compiled.params.items() if v is not None}
+        self._encode = {
+            name: bind.type.dialect_impl(dialect).bind_processor(dialect) or _unchanged
+            for name, bind in compiled.binds.items()
+        }
+        self._decode: list[_Convert] = [
+            column.type.dialect_impl(dialect).result_processor(dialect, None) or _unchanged
+            for column in getattr(statement, "exported_columns", ())
+        ]
+
+    def run(
+        self, connection: sqlite3.Connection, values: Mapping[str, Any]
+    ) -> tuple[list[Sequence[Any]], int]:
+        """Return the rows, and how many were read or written. Raises sqlite3's errors."""
+        encode = self._encode
+        cursor = connection.execute(
+            self._sql, self._constants | {name: encode[name](v) for name, v in values.items()}
+        )
+        rows: list[Sequence[Any]] = [decoded(row, self._decode) for row in cursor.fetchall()]
+        return rows, len(rows) if self._decode else cursor.rowcount
+
+
+def _unchanged(value: Any) -> Any:
+    return value
