@@ -30,26 +30,25 @@ SECRET = "0123456789abcdef" * 4  # in hex, and 32 bytes long: pyramid_nacl_sessi
 REPLACED = r"(?m)^(pyramid\.includes|sessionsite\.session_factory|session\.\S+) *=.*\n"
 BY_NAME = "sessionsite.session_factory = {}.session_factory_from_settings\n"
 BY_INCLUDES = "pyramid.includes = {}\n"
-WARNINGS = {
+_ignore = pytest.mark.filterwarnings
+MARKS = {
     # It imports this class, used or not; Pyramid 2 deprecates it.
-    "pyramid_nacl_session": "PickleSerializer. pyramid.session.PickleSerializer is deprecated",
+    "pyramid_nacl_session": [
+        _ignore("ignore:PickleSerializer. pyramid.session.PickleSerializer is:DeprecationWarning")
+    ],
     # It calls what redis-py 8 deprecates.
-    "pyramid_session_redis": "Call to deprecated setex",
+    "pyramid_session_redis": [
+        _ignore("ignore:Call to deprecated setex:DeprecationWarning"),
+        pytest.mark.servers,
+    ],
 }
 THEIRS = [
     pytest.param(
         (name, way),
         id=f"{name}{'-by-includes' if way == BY_INCLUDES else ''}",
-        marks=[
-            *(
-                pytest.mark.filterwarnings(f"ignore:{text}:DeprecationWarning")
-                for package, text in WARNINGS.items()
-                if package == name
-            ),
-            *([pytest.mark.servers] if name == "pyramid_session_redis" else []),
-        ],
+        marks=MARKS.get(name, []),
     )
-    for name in ("pyramid_beaker", *WARNINGS)
+    for name in ("pyramid_beaker", *MARKS)
     for way in (BY_NAME, BY_INCLUDES)
 ]
 OURS = [
