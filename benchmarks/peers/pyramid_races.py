@@ -1,4 +1,4 @@
-"""Pyramid with this project's sessions: `config.include("sessionsite.sessions")` is all of it."""
+"""The pages of the races, for any Pyramid app to include."""
 
 import time
 from typing import Any
@@ -6,17 +6,12 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPSeeOther
 from pyramid.request import Request
-from pyramid.router import Router
 
 
 def _work(request: Request) -> None:
-    request.session.get("user")  # sessions are lazy: this loads it
+    request.session.get("user")  # sessions may be lazy: this loads it
     request.response.headers["X-Loaded"] = str(time.time())
     time.sleep(float(request.GET.get("work", 0)) / 1000)
-
-
-def healthz(request: Request) -> dict[str, Any]:
-    return {}
 
 
 def me(request: Request) -> dict[str, Any]:
@@ -31,7 +26,7 @@ def set_key(request: Request) -> dict[str, Any]:
     return {}
 
 
-def visit(request: Request) -> dict[str, Any]:
+def add_visit(request: Request) -> dict[str, Any]:
     request.session["history"] = [request.path, *request.session.get("history", [])]
     _work(request)
     return {}
@@ -39,17 +34,26 @@ def visit(request: Request) -> dict[str, Any]:
 
 def touch(request: Request) -> dict[str, Any]:
     _work(request)
-    request.session.touch()
+    getattr(request.session, "touch", request.session.changed)()
     return {}
 
 
 def rotate(request: Request) -> dict[str, Any]:
-    request.session.regenerate()
+    _regenerate(request.session)
     return {}
 
 
+def _regenerate(session: Any) -> None:
+    if hasattr(session, "regenerate"):
+        session.regenerate()
+        return
+    kept = dict(session)  # pyramid_session_redis can only begin an empty one
+    session.invalidate()
+    session.update(kept)
+
+
 def login(request: Request) -> HTTPSeeOther:
-    request.session.regenerate()
+    _regenerate(request.session)
     request.session["user"] = request.matchdict["user"]
     return HTTPSeeOther("/me")
 
@@ -60,10 +64,9 @@ def logout(request: Request) -> dict[str, Any]:
 
 
 VIEWS = {
-    "/healthz": healthz,
     "/me": me,
     "/set/{key}": set_key,
-    "/visit/{number}": visit,
+    "/visit/{number}": add_visit,
     "/touch": touch,
     "/rotate": rotate,
     "/login/{user}": login,
@@ -71,10 +74,7 @@ VIEWS = {
 }
 
 
-def main(global_config: dict[str, str], **settings: Any) -> Router:
-    with Configurator(settings=settings) as config:
-        config.include("sessionsite.sessions")
-        for pattern, view in VIEWS.items():
-            config.add_route(view.__name__, pattern)
-            config.add_view(view, route_name=view.__name__, renderer="json")
-    return config.make_wsgi_app()
+def includeme(config: Configurator) -> None:
+    for pattern, view in VIEWS.items():
+        config.add_route(view.__name__, pattern)
+        config.add_view(view, route_name=view.__name__, renderer="json")

@@ -1,22 +1,30 @@
-"""One HTTP client for all four: a browser's cookies, and as many requests at once as it takes."""
+"""One HTTP client for all programs: a visitor behind a trusted https proxy, with its cookies."""
 
 import http.client
 import json
 import threading
-from collections.abc import Iterable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
+PAGES = ("/", "/about", "/contact")
+HOST = "bench.example"
+HEADERS = {
+    "Host": HOST,
+    "X-Forwarded-For": "192.0.2.1",
+    "X-Forwarded-Host": HOST,
+    "X-Forwarded-Port": "443",
+    "X-Forwarded-Proto": "https",
+}
 TIMEOUT = 60
 
 
 @dataclass(frozen=True)
 class Answer:
     status: int
+    body: bytes
     cookies: dict[str, str]
     """What the response sets; an empty value is a cookie taken away."""
-    body: bytes
     loaded: float
     """When the handler had read the session, in seconds since the epoch; 0 if it does not say."""
 
@@ -24,6 +32,10 @@ class Answer:
     def json(self) -> dict[str, Any]:
         """The page's data; nothing from an error page."""
         return dict(json.loads(self.body)) if self.status == 200 else {}
+
+
+def connect(port: int) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
 
 
 class Browser:
@@ -34,8 +46,18 @@ class Browser:
         self._lock = threading.Lock()
         self.cookies = dict(cookies or {})
 
-    def get(self, path: str) -> Answer:
-        return self._finish(self._send(path))
+    @property
+    def cookie(self) -> str:
+        """The `Cookie` header that it sends; empty for none."""
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
+    def get(self, path: str, over: http.client.HTTPConnection | None = None) -> Answer:
+        """Ask for `path`, on a connection of its own or over one that stays open."""
+        connection = self._send(path, over)
+        answer = self._finish(connection)
+        if over is None:
+            connection.close()
+        return answer
 
     def follow(self, path: str) -> Answer:
         """Get a page that redirects; as browsers do, go on as soon as its headers are there."""
@@ -46,25 +68,29 @@ class Browser:
         second = self._send(location[location.rindex("/") :])
         response.read()
         first.close()
-        return self._finish(second)
+        answer = self._finish(second)
+        second.close()
+        return answer
+
+    def at(self, port: int) -> "Browser":
+        """One with the same cookies, that goes its own way from here on."""
+        return Browser(port, self.cookies)
 
     def another(self) -> "Browser":
-        """One with the same cookies, that goes its own way from here on."""
-        return Browser(self._port, self.cookies)
+        return self.at(self._port)
 
-    def _send(self, path: str) -> http.client.HTTPConnection:
-        headers = {"Connection": "close"}
-        if self.cookies:
-            headers["Cookie"] = "; ".join(f"{k}={v}" for k, v in self.cookies.items())
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=TIMEOUT)
+    def _send(
+        self, path: str, over: http.client.HTTPConnection | None = None
+    ) -> http.client.HTTPConnection:
+        headers = HEADERS | ({"Cookie": self.cookie} if self.cookies else {})
+        connection = over or connect(self._port)
         connection.request("GET", path, headers=headers)
         return connection
 
     def _finish(self, connection: http.client.HTTPConnection) -> Answer:
         response = connection.getresponse()
         loaded = float(response.headers.get("X-Loaded", 0))
-        answer = Answer(response.status, _set_cookies(response), response.read(), loaded)
-        connection.close()
+        answer = Answer(response.status, response.read(), _set_cookies(response), loaded)
         self._keep(answer.cookies)
         return answer
 
@@ -82,26 +108,3 @@ def _set_cookies(response: http.client.HTTPResponse) -> dict[str, str]:
         gone = value.strip('"') == "" or "max-age=0" in attributes.lower().replace(" ", "")
         found[name.strip()] = "" if gone else value
     return found
-
-
-class Crowd:
-    """Threads that browsers ask from."""
-
-    def __init__(self, size: int) -> None:
-        self._threads = ThreadPoolExecutor(size)
-
-    def start(self, browser: Browser, path: str) -> "Future[Answer]":
-        return self._threads.submit(browser.get, path)
-
-    def follow(self, browser: Browser, path: str) -> "Future[Answer]":
-        return self._threads.submit(browser.follow, path)
-
-    def all(self, asked: Iterable[tuple[Browser, str]]) -> list[Answer]:
-        futures = [self.start(browser, path) for browser, path in asked]
-        return [future.result() for future in futures]
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self._threads.shutdown(cancel_futures=True)

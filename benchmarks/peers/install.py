@@ -1,6 +1,6 @@
-"""Gets the programs and the peers, each by its registry's own client, into places of their own.
+"""Gets the programs and the stacks, each by its registry's own client, into places of their own.
 
-A Python peer has a virtualenv under `.venv/`, Express its `node_modules`. What is installed
+A Python stack has a virtualenv under `.venv/`, Express its `node_modules`. What is installed
 already, from the same list, is left as it is.
 """
 
@@ -13,15 +13,20 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks.interpreter import fastest
 from tests.install import APT_GET
+from tests.servers import Missing
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-PEERS = HERE / "peers"
+PEERS = Path(__file__).parent
+ROOT = PEERS.parents[1]
+PRODUCTION = ROOT / "production.ini"
 EXPRESS = PEERS / "express"
-VENVS = HERE / ".venv"
+VENVS = PEERS.parent / ".venv"
 MINUTES = 10
+VERSIONS = """
+import importlib.metadata as m, json, platform
+print(json.dumps({"Python": platform.python_version()}
+                 | {d.metadata["Name"]: d.version for d in m.distributions()}))
+"""
 
 
 class NotInstalled(Exception):
@@ -30,10 +35,9 @@ class NotInstalled(Exception):
 
 def run(command: Sequence[str | Path], **options: object) -> str:
     """Run it and return what it printed. Raises NotInstalled with its last lines."""
-    words = [str(word) for word in command]
     try:
         done = subprocess.run(  # type: ignore[call-overload]  # noqa: S603  # ours; of any options
-            words,
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -44,10 +48,10 @@ def run(command: Sequence[str | Path], **options: object) -> str:
             **options,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise NotInstalled(f"{words[0]}: {error}") from error
+        raise NotInstalled(f"{command[0]}: {error}") from error
     if done.returncode:
         last = " / ".join(done.stdout.strip().splitlines()[-3:])
-        raise NotInstalled(f"{Path(words[0]).name} ended with {done.returncode}: {last}")
+        raise NotInstalled(f"{Path(command[0]).name} ended with {done.returncode}: {last}")
     return str(done.stdout)
 
 
@@ -59,49 +63,42 @@ def program(name: str, package: str) -> str:
         run([*APT_GET, "install", "-y", "--no-install-recommends", package], env=env)
         found = shutil.which(name)
     if found is None:
-        raise NotInstalled(f"no {name} on this machine: apt install {package}")
+        raise Missing(name, f"apt install {package}")
     return found
 
 
-def ours() -> Path:
-    """The Python that has the site, with the versions that are tested together."""
-    return _virtualenv("ours", ["-c", ROOT / "constraints.txt", "-e", ROOT], ROOT / "setup.py")
-
-
-def python_peer(name: str) -> Path:
-    """The Python that has what `peers/requirements-NAME.txt` lists."""
-    return _virtualenv(name, ["-r", PEERS / f"requirements-{name}.txt"])
-
-
 def express() -> Path:
-    """The node that finds Express in `peers/express`."""
+    """The node that finds Express in `express/`."""
     node, npm = program("node", "nodejs"), program("npm", "npm")
     command = [npm, "install", "--no-package-lock", "--no-audit", "--no-fund", "--omit=dev"]
-
-    def install() -> None:
-        run(command, cwd=EXPRESS)
-
-    _once(EXPRESS / "node_modules", _fingerprint([EXPRESS / "package.json"], node), install)
+    print_of = _fingerprint([EXPRESS / "package.json"], node)
+    _once(EXPRESS / "node_modules", print_of, lambda: run(command, cwd=EXPRESS))
     return Path(node)
 
 
-def _virtualenv(name: str, arguments: Sequence[str | Path], *files: Path) -> Path:
+def python(name: str, base: Path) -> Path:
+    """The Python of a virtualenv made by `base`, with what `requirements-NAME.txt` lists.
+
+    Ours has the site itself, with the versions that are tested together.
+    """
+    listed = PEERS / f"requirements-{name}.txt"
+    arguments: list[str | Path] = ["-r", listed]
+    if name == "sessionsite":
+        listed = ROOT / "constraints.txt"
+        arguments = ["-c", listed, "-e", ROOT]
     home = VENVS / name
-    python = home / "bin" / "python"
-    base, _ = fastest()
+    found = home / "bin" / "python"
 
     def install() -> None:
-        venv = ["-m", "venv", "--clear", "--without-pip", str(home)]
-        pip = ["-m", "pip", "--disable-pip-version-check", "--python", str(python)]
-        run([base, *venv])
+        pip: list[str | Path] = ["-m", "pip", "--disable-pip-version-check", "--python", found]
+        run([base, "-m", "venv", "--clear", "--without-pip", home])
         run([sys.executable, *pip, "install", "-q", *arguments])
 
-    listed = [*files, *(path for path in arguments if isinstance(path, Path) and path.is_file())]
-    _once(home, _fingerprint(listed, str(base), sys.version), install)
-    return python
+    _once(home, _fingerprint([listed, ROOT / "setup.py"], str(base), sys.version), install)
+    return found
 
 
-def _once(home: Path, fingerprint: str, install: Callable[[], None]) -> None:
+def _once(home: Path, fingerprint: str, install: Callable[[], object]) -> None:
     stamp = home / ".installed-for-the-benchmark"
     if stamp.exists() and stamp.read_text() == fingerprint:
         return
@@ -115,18 +112,13 @@ def _fingerprint(files: Sequence[Path], *words: str) -> str:
     return hashlib.sha256(b"\0".join(content)).hexdigest()
 
 
-def python_versions(python: Path) -> dict[str, str]:
-    """The packages that `python` has, with their versions."""
-    code = (
-        "import importlib.metadata as m, json, platform; "
-        "print(json.dumps({'Python': platform.python_version()} "
-        "| {d.metadata['Name']: d.version for d in m.distributions()}))"
-    )
-    return dict(json.loads(run([python, "-c", code])))
+def python_versions(interpreter: Path) -> dict[str, str]:
+    """The packages that this Python has, with their versions."""
+    return dict(json.loads(run([interpreter, "-I", "-c", VERSIONS])))
 
 
 def node_versions(node: Path) -> dict[str, str]:
-    """Node's version, and those of the packages that `peers/express` asks for."""
+    """Node's version, and those of the packages that `express/` asks for."""
     wanted = json.loads((EXPRESS / "package.json").read_text())["dependencies"]
     versions = {"Node": run([node, "--version"]).strip().removeprefix("v")}
     for name in wanted:
