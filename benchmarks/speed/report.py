@@ -1,57 +1,58 @@
-"""RESULTS.md, and what is shown at the end of a run.
+"""RESULTS.md, its chart, and what is shown at the end of a run."""
+# ruff: noqa: RUF001  # an en dash is meant
 
-Drawn anew from what was measured: `python -m benchmarks.report benchmarks/results.json`.
-"""
-# ruff: noqa: RUF001, T201  # an en dash is meant
-
-import sys
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-
-from benchmarks import chart
+from benchmarks.chart import Drawing
 from benchmarks.cli import table
-from benchmarks.figures import Figure, Figures, Results, ratio, spread
-from benchmarks.goals import Goal, goals, session_costs
+from benchmarks.speed.figures import (
+    Cost,
+    Figure,
+    Results,
+    goals,
+    ratio,
+    session_costs,
+    spread,
+)
 
-HEAD = (
-    *("", "requests/s", "of Express", "p50 ms", "p99 ms", "of Express", "server CPU µs"),
-    *("database CPU µs", "both, of Express", "statements", "peak MiB", "page bytes"),
+TITLE = "What a session costs: ours and its peers"
+# Heading, figure, decimals (None: as the number needs), whether it is compared with Express's.
+COLUMNS: tuple[tuple[str, Figure, int | None, bool], ...] = (
+    ("requests/s", lambda r: r.rate, None, False),
+    ("of Express", lambda r: r.rate, 2, True),
+    ("p50 ms", lambda r: r.p50 / 1000, 1, False),
+    ("p99 ms", lambda r: r.p99 / 1000, 1, False),
+    ("of Express", lambda r: r.p99, 2, True),
+    ("server CPU µs", lambda r: r.server_cpu, None, False),
+    ("database CPU µs", lambda r: r.database_cpu, None, False),
+    ("both, of Express", lambda r: r.cpu, 2, True),
 )
 
 
-def write(results: Results, folder: Path) -> Path:
-    """Write RESULTS.md, with its chart and the figures beside it; return its path."""
-    folder.mkdir(exist_ok=True)
-    processes = results.settings["processes"]
-    suffix = "" if processes == 1 else f"-{processes}-processes"
-    results.save(folder / f"results{suffix}.json")
-    (folder / f"results{suffix}.svg").write_text(chart.draw(results))
-    report = folder / f"RESULTS{suffix}.md"
-    report.write_text(markdown(results, f"results{suffix}"))
-    return report
-
-
-def markdown(results: Results, stem: str) -> str:
-    processes = results.settings["processes"]
+def markdown(results: Results, chart: str) -> str:
+    """The report; `chart` is the name of the file beside it."""
+    settings, processes = results.settings, results.settings["processes"]
     number = "One process" if processes == 1 else f"{processes} processes"
-    settings = results.settings
+    told = [
+        f"{each.name}: {', '.join(f'{n:g} {kind}' for kind, n in each.statements.items())}."
+        for each in results.stacks.values()
+        if each.statements
+    ]
     parts = [
-        "# What a session costs: ours and its peers",
+        f"# {TITLE}",
         f"{number} of each, {settings['connections']} connections, each with its own cookie; "
         f"{settings['rounds']} rounds of {settings['seconds']:g} s, in turns. {results.when}, at "
-        f"{results.commit}. [README.md](README.md) says what is measured, and how to measure it "
-        f"again; [{stem}.json]({stem}.json) has every round.",
-        _pinned(results.contestants.values()),
+        f"{results.commit}. [README.md](../README.md) says what is measured, and how to measure it "
+        "again.",
+        _pinned(results),
         _costs(results),
-        f"![The figures of this page as bars]({stem}.svg)",
+        f"![The figures of this page as bars]({chart})",
         "## Side by side",
         "Medians; below them the lowest and the highest of all rounds. What is “of Express” was "
         "computed in each round by itself, so that what slows the machine down slows down both.",
-        table(HEAD, [_row(results, key) for key in results.contestants]),
+        side_by_side(results),
         "“Database” is PostgreSQL, or Redis for pyramid_session_redis; its “statements” are "
-        f"commands. {_statements(results.contestants.values())}",
+        f"commands. {' '.join(told)}",
         "## Goals",
-        table(("", "goal", "measured", ""), [_goal(goal) for goal in goals(results)]),
+        goals_table(results),
     ]
     if results.missing:
         lines = [f"- **{name}**: {reason}" for name, reason in results.missing.items()]
@@ -62,8 +63,8 @@ def markdown(results: Results, stem: str) -> str:
     return "\n\n".join(part.rstrip() for part in parts if part) + "\n"
 
 
-def _pinned(contestants: Iterable[Figures]) -> str:
-    names = [figures.name for figures in contestants if figures.pinned]
+def _pinned(results: Results) -> str:
+    names = [figures.name for figures in results.stacks.values() if figures.pinned]
     if not names:
         return "No process is pinned to a core."
     return (
@@ -91,52 +92,41 @@ def _costs(results: Results) -> str:
     return f"{table(head, rows)}\n{note}"
 
 
-def _row(results: Results, key: str) -> Sequence[str]:
-    figures, express = results.contestants[key], results.contestants.get("express")
-
-    def both(figure: Figure, decimals: int | None = None) -> str:
-        found = spread(figures, figure)
-        low, high = _number(found.low, decimals), _number(found.high, decimals)
-        return f"{_number(found.median, decimals)}<br><small>{low}–{high}</small>"
-
-    def relative(figure: Figure) -> str:
-        if express is None:
-            return ""
-        found = ratio(figures, express, figure)
-        return f"**{found.median:.2f}**<br><small>{found.low:.2f}–{found.high:.2f}</small>"
-
-    name = f"**{figures.name}**" if key == "ours" else figures.name
-    sizes = sorted(figures.sizes.values())
-    return (
-        name,
-        both(lambda r: r.rate),
-        relative(lambda r: r.rate),
-        both(lambda r: r.p50 / 1000, 1),
-        both(lambda r: r.p99 / 1000, 1),
-        relative(lambda r: r.p99),
-        both(lambda r: r.server_cpu),
-        both(lambda r: r.database_cpu) if figures.store else "–",
-        relative(lambda r: r.cpu),
-        f"{figures.statements:g}" if figures.store else "–",
-        f"{figures.peak_memory / 2**20:.0f}",
-        f"{sizes[0]}–{sizes[-1]}",
-    )
+def side_by_side(results: Results) -> str:
+    express = results.stacks.get("express")
+    rows = []
+    for key, figures in results.stacks.items():
+        row = [f"**{figures.name}**" if key == "sessionsite" else figures.name]
+        for heading, figure, decimals, relative in COLUMNS:
+            if (relative and express is None) or (heading[:8] == "database" and not figures.store):
+                row.append("–")
+                continue
+            found = (
+                ratio(figures, express, figure) if relative and express else spread(figures, figure)
+            )
+            low, middle, high = (
+                _number(each, decimals) for each in (found.low, found.median, found.high)
+            )
+            middle = f"**{middle}**" if relative else middle
+            row.append(f"{middle}<br><small>{low}–{high}</small>")
+        row.append(f"{sum(figures.statements.values()):g}" if figures.store else "–")
+        row.append(f"{figures.peak_memory / 2**20:.0f}")
+        rows.append([*row, f"{min(figures.sizes)}–{max(figures.sizes)}"])
+    headings = [heading for heading, *_ in COLUMNS]
+    return table(["", *headings, "statements", "peak MiB", "page bytes"], rows)
 
 
-def _statements(contestants: Iterable[Figures]) -> str:
-    told = []
-    for figures in contestants:
-        kinds = figures.statement_kinds.items()
-        words = [kind if n == 1 else f"{n:g} {kind}" for kind, n in kinds]
-        if words:
-            told.append(f"{figures.name}: {', '.join(words)}.")
-    return " ".join(told)
-
-
-def _goal(goal: Goal) -> Sequence[str]:
-    sign = "≥" if goal.at_least else "≤"
-    found = "not measured" if goal.found is None else f"{goal.found.median:.2f}"
-    return goal.text, f"{sign} {goal.wanted:g}", found, goal.verdict
+def goals_table(results: Results) -> str:
+    rows = [
+        (
+            goal.text,
+            f"{'≥' if goal.at_least else '≤'} {goal.wanted:g}",
+            "not measured" if goal.found is None else f"{goal.found.median:.2f}",
+            goal.verdict,
+        )
+        for goal in goals(results)
+    ]
+    return table(("", "goal", "measured", ""), rows)
 
 
 def _machine(results: Results) -> str:
@@ -146,13 +136,12 @@ def _machine(results: Results) -> str:
         f"- {'; '.join(facts)}",
         f"- PostgreSQL {durable} for the disk at each commit; all on one machine",
     ]
-    listed_already: list[dict[str, str]] = []
+    listed: list[dict[str, str]] = []
     for key, versions in results.versions.items():
-        if versions in listed_already:  # of who is the same without a session
-            continue
-        listed_already.append(versions)
-        listed = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
-        lines.append(f"- {key}: {listed}")
+        if versions not in listed:  # those of who is the same without a session
+            listed.append(versions)
+            names = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+            lines.append(f"- {key}: {names}")
     return "\n".join(lines)
 
 
@@ -165,29 +154,45 @@ def _number(value: float, decimals: int | None = None) -> str:
 def summary(results: Results) -> str:
     """The report in short, for a terminal."""
     lines = ["", f"{'':32}requests/s  p50 ms  p99 ms  server µs  database µs  statements  MiB"]
-    for figures in results.contestants.values():
-        middle = [spread(figures, figure).median for figure in _SUMMARY]
+    figures = [figure for _, figure, _, relative in COLUMNS if not relative]
+    for each in results.stacks.values():
+        rate, p50, p99, server, database = (spread(each, figure).median for figure in figures)
         lines.append(
-            f"{figures.name:32}{middle[0]:10.0f}{middle[1]:8.1f}{middle[2]:8.1f}{middle[3]:11.0f}"
-            f"{middle[4]:13.0f}{figures.statements:12g}{figures.peak_memory / 2**20:5.0f}"
+            f"{each.name:32}{rate:10.0f}{p50:8.1f}{p99:8.1f}{server:11.0f}{database:13.0f}"
+            f"{sum(each.statements.values()):12g}{each.peak_memory / 2**20:5.0f}"
         )
-    lines.append("")
-    for goal in goals(results):
-        text, wanted, found, met = _goal(goal)
-        lines.append(f"{text:50}{wanted:>6}   {found:>12}   {met}")
+    lines += ["", goals_table(results)]
     lines += [f"NOT MEASURED: {name}: {reason}" for name, reason in results.missing.items()]
     return "\n".join([*lines, *results.remarks, ""])
 
 
-_SUMMARY: tuple[Figure, ...] = (
-    lambda r: r.rate,
-    lambda r: r.p50 / 1000,
-    lambda r: r.p99 / 1000,
-    lambda r: r.server_cpu,
-    lambda r: r.database_cpu,
-)
+def chart(results: Results) -> str:
+    drawing = Drawing()
+    for cost in session_costs(results):
+        if cost.wanted is not None:
+            _draw_cost(drawing, cost)
+    sessions = [each for each in results.stacks.values() if each.store]
+    rates = [spread(each, lambda r: r.rate).median for each in sessions]
+    drawing.heading("Requests per second")
+    for each, rate in zip(sessions, rates, strict=True):
+        drawing.bar(each.name, [("server", rate)], f"{rate:,.0f}", max(rates))
+    drawing.heading("CPU for each request, in microseconds")
+    drawing.legend([("server", "server"), ("database", "PostgreSQL, or Redis")])
+    totals = [spread(each, lambda r: r.cpu).median for each in results.stacks.values()]
+    for each, total in zip(results.stacks.values(), totals, strict=True):
+        database = spread(each, lambda r: r.database_cpu).median if each.store else 0
+        server = spread(each, lambda r: r.server_cpu).median
+        pieces = [("server" if each.store else "server faint", server), ("database", database)]
+        drawing.bar(each.name, pieces, f"{total:,.0f}", max(totals))
+    return drawing.svg(TITLE)
 
 
-if __name__ == "__main__":
-    source = Path(sys.argv[1])
-    print(write(Results.load(source), source.parent))
+def _draw_cost(drawing: Drawing, cost: Cost) -> None:
+    text = f"{cost.text[0].upper()}{cost.text[1:]} that the session adds to a request"
+    drawing.heading(f"{text} (the broken line: our goal)")
+    scale = max(cost.express.median, cost.ours.median)
+    digits = 0 if cost.unit == "µs" else 1
+    for label, found in (("Express, connect-pg-simple", cost.express), ("ours", cost.ours)):
+        pieces = [("server", found.median)]
+        limit = (cost.wanted or 0) * cost.express.median if label == "ours" else None
+        drawing.bar(label, pieces, f"{found.median:,.{digits}f} {cost.unit}", scale, limit)

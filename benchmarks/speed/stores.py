@@ -1,65 +1,91 @@
-"""The PostgreSQL and the Redis that hold the sessions, started for the benchmark."""
+"""The PostgreSQL and the Redis that hold the sessions, and their own counts of statements."""
 
-from contextlib import ExitStack
+import re
+import socket
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks import install, machine
+from benchmarks import machine
 from benchmarks.cli import output
-from benchmarks.contestants import Contestant
-from benchmarks.measure import RedisCommands, StatementLog
+from benchmarks.peers import install
+from benchmarks.peers.stacks import Stack
 from tests.servers import Missing
 from tests.servers.postgres import Postgres, bindirs
 from tests.servers.redis import Redis, start_redis
 
+LINE = re.compile(r"LOG:  (?:statement|execute [^:]*): *(\w+)")
+
 
 class Stores:
-    """Each contestant has a database of its own in one PostgreSQL; Redis starts when asked for."""
+    """Each stack has a database of its own in one PostgreSQL; Redis starts when asked for."""
 
-    def __init__(self, directory: Path, stack: ExitStack, *, durable: bool) -> None:
-        self._directory, self._stack = directory, stack
-        self.postgres = self._start_postgres(durable)
-
-    def _start_postgres(self, durable: bool) -> Postgres:
+    def __init__(self, directory: Path, exits: ExitStack, *, durable: bool) -> None:
+        self._directory, self._exits = directory, exits
         if not (found := bindirs()):
             raise Missing("PostgreSQL", "apt install postgresql")
         # Not start_postgres(): with TEST_DATABASE_URL that one is not ours to look into.
-        postgres = Postgres(self._directory, found[0])
-        self._stack.callback(postgres.close)
+        self.postgres = Postgres(directory, found[0])
+        exits.callback(self.postgres.close)
         if durable:  # the tests' server is not
             off = ("--fsync=off", "--full_page_writes=off")
-            postgres.command = [word for word in postgres.command if word not in off]
+            self.postgres.command = [word for word in self.postgres.command if word not in off]
         # Checkpoints come between the measurements, not in somebody's.
-        postgres.command += ["--checkpoint_timeout=1h", "--max_wal_size=8GB"]
-        postgres.start()
-        return postgres
+        self.postgres.command += ["--checkpoint_timeout=1h", "--max_wal_size=8GB"]
+        self.postgres.start()
 
     @cached_property
     def redis(self) -> Redis:
         install.program("redis-server", "redis-server")
-        redis = start_redis(self._directory)
-        self._stack.callback(redis.stop)
-        return redis
+        return self._exits.enter_context(start_redis(self._directory))
 
-    def url(self, contestant: Contestant) -> str:
-        """A new and empty store for the contestant; empty where it has no sessions."""
-        if contestant.store == "redis":
+    def url(self, stack: Stack) -> str:
+        """A new and empty store for the stack; empty where it has no sessions."""
+        if stack.store == "redis":
             return self.redis.url
-        if contestant.store == "postgresql":
-            return self.postgres.create_database(contestant.key.replace("-", "_"))
+        if stack.store == "postgresql":
+            return self.postgres.create_database(stack.key)
         return ""
 
-    def pids(self, contestant: Contestant) -> list[int]:
-        """The main process of the contestant's store; none where it has no sessions."""
-        if contestant.store is None:
+    def pids(self, stack: Stack) -> list[int]:
+        """The main process of the stack's store; none where it has no sessions."""
+        if stack.store is None:
             return []
-        return [(self.redis if contestant.store == "redis" else self.postgres).pid]
+        return [(self.redis if stack.store == "redis" else self.postgres).pid]
 
-    def statements(self, contestant: Contestant) -> StatementLog | RedisCommands:
-        """What counts the statements that the contestant's store gets."""
-        if contestant.store == "redis":
-            return RedisCommands(self.redis)
-        return StatementLog(self.postgres)
+    @contextmanager
+    def statements(self, stack: Stack) -> Iterator["Counter[str]"]:
+        """Count the statements that the stack's store gets; too slow to be timed meanwhile."""
+        kinds: Counter[str] = Counter()
+        if stack.store == "redis":
+            before = self._commands()
+            yield kinds
+            kinds.update(self._commands() - before)
+            return
+        self._log("SET log_statement = 'all'")
+        start = self.postgres.log.stat().st_size
+        yield kinds
+        time.sleep(0.2)  # for what is being written
+        text = self.postgres.log.read_bytes()[start:].decode(errors="replace")
+        kinds.update(word.upper() for word in LINE.findall(text))
+        self._log("RESET log_statement")
+
+    def _log(self, change: str) -> None:
+        with self.postgres.connect() as connection:
+            connection.execute(f"ALTER SYSTEM {change}".encode())
+            connection.execute("SELECT pg_reload_conf()")
+        time.sleep(0.3)  # until each backend has heard of it
+
+    def _commands(self) -> "Counter[str]":
+        with socket.create_connection(("127.0.0.1", self.redis.port), timeout=10) as connection:
+            connection.sendall(b"INFO commandstats\r\nQUIT\r\n")
+            text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
+        found = re.findall(r"cmdstat_([\w|]+):calls=(\d+)", text)
+        ours = ("info", "quit")
+        return Counter({name.upper(): int(n) for name, n in found if name not in ours})
 
     def checkpoint(self) -> None:
         with self.postgres.connect() as connection:

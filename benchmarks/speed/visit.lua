@@ -43,7 +43,6 @@ function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format("requests %d\n", summary.requests))
   io.write(string.format("microseconds %d\n", summary.duration))
-  io.write(string.format("bytes %d\n", summary.bytes))
   io.write(string.format("errors %d\n",
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
   for i = 1, #latency do
