@@ -1,22 +1,32 @@
-"""Races that sessions lose, run against four stacks by one client: `python -m benchmarks.races`.
+"""Races that sessions lose, run against each stack by one client: `python -m benchmarks.races`.
 
-Express with connect-pg-simple, Django with `db` sessions, Flask-Session on SQLAlchemy, and this
-project, each an app of the same few pages, one process on the same PostgreSQL. The table goes to
-benchmarks/RACES.md.
+Each is an app of the same few pages, one process, on the same PostgreSQL or on Redis. The table
+goes to RACES.md.
 """
 
 import argparse
-import json
 import sys
 from collections import Counter
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks import cli, machine
-from benchmarks.cli import Report, output, progress, table
-from benchmarks.races_peers import apps, measure
-from tests.servers.postgres import start_postgres
+from benchmarks.cli import Report, progress, table
+from benchmarks.peers.stacks import STACKS, Stack
+from benchmarks.races import measure
+from benchmarks.races.measure import App
+from benchmarks.speed.stores import Stores
+
+FILE = Path(__file__).parent / "RACES.md"
+THREADS = 110  # more than the requests that any race has in flight
+RACERS = {stack.key: stack for stack in STACKS if stack.store}
+# What the report names of what each stack has installed.
+PACKAGES = (
+    *("Django", "Flask", "Flask-Session", "Flask-SQLAlchemy", "pyramid", "pyramid_session_redis"),
+    *("waitress", "SQLAlchemy", "psycopg", "connect-pg-simple", "express", "express-session", "pg"),
+)
 
 
 @dataclass(frozen=True)
@@ -37,13 +47,15 @@ class Found:
 
     keys: int = 0
     visits: int = 0
-    redirects: int = 0
-    redirects_by_hand: int | None = None
+    redirects: object = "not measured"
+    """It takes a database whose commits can be slowed down."""
+    redirects_by_hand: object = "not needed"
     logouts: Counter[str] = field(default_factory=Counter)
     rotations: Counter[str] = field(default_factory=Counter)
+    versions: list[str] = field(default_factory=list)
 
 
-def race(app: measure.App, size: Size) -> Found:
+def race(app: App, size: Size) -> Found:
     def shown(what: str) -> Callable[[int, int], None]:
         return progress(f"{app.name}: {what}")
 
@@ -52,7 +64,8 @@ def race(app: measure.App, size: Size) -> Found:
     found.visits = measure.lost_visits(app, size.visits, shown("visits"))
     found.logouts = measure.logouts(app, size.races, shown("logouts"))
     found.rotations = measure.rotations(app, size.races, shown("rotations"))
-    found.redirects = measure.redirects(app, size.races, False, shown("redirects"))
+    if app.database:
+        found.redirects = measure.redirects(app, size.races, False, shown("redirects"))
     if app.saves_by_hand:
         show = shown("redirects after save()")
         found.redirects_by_hand = measure.redirects(app, size.races, True, show)
@@ -77,10 +90,7 @@ def rows(size: Size, found: list[Found]) -> list[list[object]]:
         row(f"… visitors logged out, of {n}", _rotated("logged out")),
         row(f"… requests in flight answered with an error, of {4 * n}", _errors("rotations")),
         row(f"“not logged in” right after the login's redirect, of {n}", lambda f: f.redirects),
-        row(
-            "… with an explicit `save()` before the redirect",
-            lambda f: "not needed" if f.redirects_by_hand is None else f.redirects_by_hand,
-        ),
+        row("… with an explicit `save()` before the redirect", lambda f: f.redirects_by_hand),
     ]
 
 
@@ -92,20 +102,18 @@ def _errors(race: str) -> Callable[[Found], object]:
     return lambda found: getattr(found, race)["errors"]
 
 
-def versions() -> str:
-    """Those of the other three, as installed."""
-    lines = output([apps.VENV / "bin" / "pip", "list", "--format=json"])
-    python = {p["name"].lower(): p["version"] for p in json.loads(lines)}
-    modules = apps.EXPRESS / "node_modules"
-    wanted = json.loads((apps.EXPRESS / "package.json").read_text())["dependencies"]
-    node = {
-        name: json.loads((modules / name / "package.json").read_text())["version"]
-        for name in wanted
-    }
-    names = ("Django", "Flask", "Flask-Session", "Flask-SQLAlchemy", "gunicorn", "psycopg")
-    found = [f"{name} {python[name.lower()]}" for name in names]
-    found += [f"{name} {number}" for name, number in node.items()]
-    return f"{', '.join(found)}, Node {output(['node', '--version']).strip().lstrip('v')}.\n"
+def run(stack: Stack, size: Size, stores: Stores, directory: Path, base: Path | None) -> Found:
+    """Start the stack, and let it lose its races."""
+    interpreter, url = stack.interpreter(base), stores.url(stack)
+    stack.prepare(interpreter, url)
+    database = stack.environment(url).get("DATABASE_URL", "")
+    with stack.start(interpreter, url, directory, threads=THREADS) as site:
+        by_hand = stack.key == "express"
+        found = race(App(stack.name, site.port, database, stack.table, by_hand), size)
+    named = [stack.versions(interpreter).get(name) for name in (*PACKAGES, "Node")]
+    versions = zip((*PACKAGES, "Node"), named, strict=True)
+    found.versions = [f"{name} {version}" for name, version in versions if version]
+    return found
 
 
 def page(size: Size, names: list[str], found: list[Found], where: str) -> str:
@@ -117,13 +125,13 @@ not have happened: 0 is right.
 {table(["", *names], rows(size, found))}
 {where}
 ## What was done
-One client drives four apps of the same pages, each one process on one PostgreSQL, with the
-session settings that each project's documentation recommends for production, over plain HTTP on
-one machine (hence no `Secure` cookies). The Python apps have {apps.THREADS} threads, more than any
-race has requests in flight; Flask-Session, which holds its database connection through a request,
-has as many connections. Requests overlap because a handler works for a while (`sleep`) between
-reading the session and the end of the request, the same time in all four. Handlers say when they
-had read the session: a logout or rotation that came before that is no race, and is repeated.
+One client, in the place of a trusted https proxy, drives apps of the same pages, each one process,
+on one PostgreSQL or on Redis, with the session settings that each project's documentation
+recommends for production. The Python apps have {THREADS} threads of waitress, more than any race
+has requests in flight; Flask-Session, which holds its database connection through a request, has
+as many connections. Requests overlap because a handler works for a while (`sleep`) between reading
+the session and the end of the request, the same time in all of them. Handlers say when they had
+read the session: a logout or rotation that came before that is no race, and is repeated.
 
 - **Keys**: {size.rounds} rounds of {size.parallel} parallel requests of one visitor, {measure.WORK}
   ms each, each setting a key of its own.
@@ -133,9 +141,10 @@ had read the session: a logout or rotation that came before that is no race, and
   logs out, by what each framework's own logout does. Alive: the cookie from before the logout, or
   the one the browser has in the end, still shows the user.
 - **Rotation**: two readers and two writers of {measure.SLOW} ms are under way when the session gets
-  a new id, as at a login. Express's `regenerate()` empties the session; the app here carries the
-  data over. Data lost: something that was there, or was written meanwhile, is not in the session
-  that the new id opens. Logged out: the browser, with the cookies it has in the end, is nobody.
+  a new id, as at a login. Express's `regenerate()` empties the session, and pyramid_session_redis
+  has none: their apps here carry the data over. Data lost: something that was there, or was written
+  meanwhile, is not in the session that the new id opens. Logged out: the browser, with the cookies
+  it has in the end, is nobody.
 - **Redirect**: a login answers 303 to a page that shows the user; to commit a write takes the
   database {measure.LATENCY} ms, as with a synchronous standby or a slow disk (a deferred trigger on
   the table that sleeps). As browsers do, the client follows as soon as the redirect's headers are
@@ -145,7 +154,7 @@ had read the session: a logout or rotation that came before that is no race, and
 
 An error in answer to a request in flight is Django's 400: it refuses to save a session that is
 gone, so nothing comes back to life, but what the request wrote is lost.
-The apps: `benchmarks/races_peers/`.
+The apps: `benchmarks/peers/`.
 """
 
 
@@ -153,20 +162,27 @@ def measured(args: argparse.Namespace, directory: Path) -> Report:
     size = QUICK if args.quick else FULL
     if args.races:
         size = Size(size.rounds, size.parallel, size.visits, args.races)
-    names = args.only or [*apps.NAMES]
-    apps.install()
-    found = []
-    with start_postgres(directory) as postgres:
-        for name in names:
-            with apps.running(name, directory, postgres) as app:
-                found.append(race(app, size))
-        where = machine.in_short(postgres, ["pyramid", "waitress", "SQLAlchemy", "psycopg"])
-    text = page(size, names, found, where + versions())
+    stacks = [RACERS[key] for key in args.only or RACERS]
+    base = Path(sys.executable) if args.here else None
+    with ExitStack() as exits:
+        stores = Stores(directory, exits, durable=False)
+        found = [run(stack, size, stores, directory, base) for stack in stacks]
+        where = machine.in_short((), stores.postgres)
+    versions = dict.fromkeys(name for one in found for name in one.versions)
+    names = [stack.name for stack in stacks]
+    text = page(size, names, found, f"{where}{', '.join(versions)}.\n")
     return Report(text, table(["", *names], rows(size, found)))
 
 
+def main() -> int:
+    parser = cli.options("races", __doc__, FILE, "a few of each, half a minute")
+    add = parser.add_argument
+    add("--races", type=int, help=f"of each kind (default {FULL.races})")
+    add("--only", nargs="+", choices=RACERS, metavar="KEY", help=f"who: {', '.join(RACERS)}")
+    add("--here", action="store_true", help="ours on the Python that runs this, as it is installed")
+    parser.set_defaults(partial=lambda args: args.quick or args.races or args.only or args.here)
+    return cli.run(parser, measured)
+
+
 if __name__ == "__main__":
-    options = cli.options("races", __doc__, quick="a few of each: half a minute")
-    options.add_argument("--races", type=int, help=f"of each kind (default {FULL.races})")
-    options.add_argument("--only", action="append", choices=apps.NAMES, help="one app, and no file")
-    sys.exit(cli.run(options, measured))
+    sys.exit(main())

@@ -1,10 +1,11 @@
-"""The races: the same requests, at the same moments, to each of the four apps.
+"""The races: the same requests, at the same moments, to each of the apps.
 
 Overlap comes from `work`, the milliseconds that a handler takes after it has read the session.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep, time
@@ -12,7 +13,7 @@ from time import sleep, time
 import psycopg
 from psycopg import sql
 
-from benchmarks.races_peers.client import Answer, Browser, Crowd
+from benchmarks.browser import Answer, Browser
 
 WORK = 30  # ms, of an ordinary request
 SLOW = 240  # ms, of a request that something else overtakes
@@ -24,16 +25,31 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class App:
-    """One of the four, running."""
+    """One of them, running."""
 
     name: str
     port: int
     database: str
+    """Its PostgreSQL database; empty if its sessions are elsewhere."""
     table: str
-    saves_by_hand: bool = False
+    saves_by_hand: bool
 
     def browser(self) -> Browser:
         return Browser(self.port)
+
+
+class Crowd(ThreadPoolExecutor):
+    """Threads that browsers ask from."""
+
+    def start(self, browser: Browser, path: str) -> "Future[Answer]":
+        return self.submit(browser.get, path)
+
+    def follow(self, browser: Browser, path: str) -> "Future[Answer]":
+        return self.submit(browser.follow, path)
+
+    def all(self, asked: Iterable[tuple[Browser, str]]) -> list[Answer]:
+        futures = [self.start(browser, path) for browser, path in asked]
+        return [future.result() for future in futures]
 
 
 def lost_keys(app: App, rounds: int, parallel: int, progress: Progress) -> int:

@@ -1,7 +1,7 @@
 """The store alone against pgbench with the same statements: `python -m benchmarks.store`.
 
 One transaction is one `load` by key and one `save` by id and version, on a random row. The tables
-go to benchmarks/STORE.md.
+go to STORE.md. With `growth` as the first word: what a bigger table costs.
 """
 
 import argparse
@@ -9,89 +9,48 @@ import multiprocessing
 import random
 import re
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-import psycopg
-
-from benchmarks import cli, machine
+from benchmarks import cli, machine, ours
 from benchmarks.cli import Report, output, progress, say, table
-from benchmarks.store_steps import NAMES, STEPS, key, with_values
-from sessionsite.sessions.sql import SQLAlchemyStore
-from tests.servers.postgres import Postgres, bindirs, start_postgres
-from tests.stores import sql_store
+from benchmarks.ours import Store
+from benchmarks.store.rows import fill, tuned_postgres
+from benchmarks.store.steps import STEPS, timed
+from tests.servers.postgres import bindirs
 
+FILE = Path(__file__).parent / "STORE.md"
 ROWS = 10_000
 CLIENTS = (1, 4, 16)
 TURNS = 3
-URL = "https://sessions.example.org/about?visit=%s"
-FILL = """
-INSERT INTO sessions (id, key, payload, version, created_at, seen_at, expires_at)
-SELECT left(translate(encode(sha256(int8send(-n)), 'base64'), '+/', '-_'), 22),
-       sha256(decode(repeat('00', 24), 'hex') || int8send(n)), %s::json, 1, now(), now(),
-       now() + interval '20 minutes' * random() + interval '10 hours'
-FROM generate_series(%s::bigint, %s::bigint) AS n
-"""
 
 
-def payload(size: int) -> str:
-    """JSON text of about `size` bytes that does not compress to nothing: a history of visits."""
-    numbers = random.Random(size)  # noqa: S311  # no secret
-    entries = max(1, round(size / (len(URL) + 18)))
-    urls = ", ".join(f'"{URL % numbers.randbytes(8).hex()}"' for _ in range(entries))
-    return f'{{"_csrft_": "{numbers.randbytes(20).hex()}", "history": [{urls}]}}'
+@dataclass(frozen=True)
+class Rate:
+    per_second: float
+    cpu: float
+    """Microseconds of the client's, for each."""
 
 
-def fill(url: str, rows: int, size: int, show: Callable[[int, int], None], first: int = 1) -> None:
-    """Add `rows` sessions with payloads of about `size` bytes, from number `first` on."""
-    step = 500_000
-    with connect(url) as connection:
-        for done in range(0, rows, step):
-            last = min(done + step, rows)
-            connection.execute(FILL, (payload(size), first + done, first + last - 1))
-            show(last, rows)
-
-
-def connect(url: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
-
-
-@contextmanager
-def tuned_postgres(directory: Path) -> Iterator[Postgres]:
-    """A PostgreSQL with 1 GB of shared buffers, and `fsync` off: disks are not the question."""
-    with start_postgres(directory) as postgres:
-        with postgres.connect() as connection:
-            for setting in ("shared_buffers = '1GB'", "max_wal_size = '4GB'"):
-                connection.execute(f"ALTER SYSTEM SET {setting}")
-        postgres.stop()
-        postgres.start()
-        yield postgres
-
-
-def work(store: SQLAlchemyStore, rows: int, seed: int, goes_on: Callable[[], bool]) -> int:
+def work(store: Store, seed: int, goes_on: Callable[[], bool]) -> int:
     """Load and save random rows while `goes_on`; return how many saves were done."""
     numbers = random.Random(seed)  # noqa: S311  # no secret
     saved = 0
     while goes_on():
-        now = datetime.now(UTC)
-        record = store.load(key(numbers.randint(1, rows)), now)
-        assert record is not None
-        saved += store.save(replace(record, seen_at=now), record.version, now)
+        saved += ours.visit(store, numbers.randint(1, ROWS))
     return saved
 
 
-def warm_up(store: SQLAlchemyStore, seed: int) -> None:
+def warm_up(store: Store, seed: int) -> None:
     """Connect, and have the statements prepared."""
     left = iter(range(20))
-    work(store, ROWS, seed, lambda: next(left, None) is not None)
+    work(store, seed, lambda: next(left, None) is not None)
 
 
 @contextmanager
@@ -109,50 +68,42 @@ def running_processes(
             process.join(10)
     finally:
         for process in running:
-            if process.is_alive():
-                process.kill()
-                process.join()
-
-
-@dataclass(frozen=True)
-class Rate:
-    per_second: float
-    cpu: float
-    """Microseconds of the client's, for each."""
+            process.kill()
+            process.join()
 
 
 def threads(url: str, count: int, seconds: float) -> Rate:
     """`count` threads of one process, on a pool with a connection for each."""
-    store = sql_store(url, engine={"pool_size": str(count)}, create_table=False)
     saved = [0] * count
     barrier = threading.Barrier(count + 1)
     end = [0.0]
 
-    def one(index: int) -> None:
-        warm_up(store, index)
-        barrier.wait()
-        saved[index] = work(store, ROWS, index, lambda: time.monotonic() < end[0])
+    with ours.opened(url, count) as store:
 
-    running = [threading.Thread(target=one, args=(index,)) for index in range(count)]
-    for thread in running:
-        thread.start()
-    before, started = time.process_time(), time.monotonic()
-    end[0] = started + seconds
-    barrier.wait()
-    for thread in running:
-        thread.join()
-    cpu, took = time.process_time() - before, time.monotonic() - started
-    store.engine.dispose()
+        def one(index: int) -> None:
+            warm_up(store, index)
+            barrier.wait()
+            saved[index] = work(store, index, lambda: time.monotonic() < end[0])
+
+        running = [threading.Thread(target=one, args=(index,)) for index in range(count)]
+        for thread in running:
+            thread.start()
+        before, started = time.process_time(), time.monotonic()
+        end[0] = started + seconds
+        barrier.wait()
+        for thread in running:
+            thread.join()
+        cpu, took = time.process_time() - before, time.monotonic() - started
     return Rate(sum(saved) / took, cpu / max(1, sum(saved)) * 1e6)
 
 
 def _process(url: str, index: int, seconds: float, ready: Any, results: Any) -> None:
-    store = sql_store(url, create_table=False)
-    warm_up(store, index)
-    ready.wait(60)
-    before, end = time.process_time(), time.monotonic() + seconds
-    saved = work(store, ROWS, index, lambda: time.monotonic() < end)
-    results.put((saved, time.process_time() - before))
+    with ours.opened(url) as store:
+        warm_up(store, index)
+        ready.wait(60)
+        before, end = time.process_time(), time.monotonic() + seconds
+        saved = work(store, index, lambda: time.monotonic() < end)
+        results.put((saved, time.process_time() - before))
 
 
 def processes(url: str, count: int, seconds: float) -> Rate:
@@ -166,18 +117,9 @@ def processes(url: str, count: int, seconds: float) -> Rate:
     return Rate(saved / seconds, sum(cpu for _, cpu in found) / max(1, saved) * 1e6)
 
 
-def script(store: SQLAlchemyStore) -> str:
+def script(store: Store) -> str:
     """The store's own two statements, for pgbench."""
-    values = {
-        "key": "sha256(decode(repeat('00', 24), 'hex') || int8send(:n))",
-        "now": "now()",
-        "seen_at": "now()",
-        "record_id": ":id",
-        "expected_version": ":version",
-        "payload": ":payload",
-        "expires_at": ":expires_at",
-    }
-    texts = [with_values(store, name, values.__getitem__) for name in NAMES]
+    texts = [ours.with_values(store, name, ours.FOR_PGBENCH.__getitem__) for name in ours.VISIT]
     load, save = (" ".join(text.split()) for text in texts)
     return f"\\set n random(1, {ROWS})\n{load} \\gset\n{save};\n"
 
@@ -187,20 +129,36 @@ def pgbench(url: str, count: int, seconds: float, file: Path) -> float:
     program = shutil.which("pgbench") or str(bindirs()[0] / "pgbench")
     options = ["-n", "-M", "prepared", "-c", str(count), "-j", str(min(2, count))]
     plain = url.replace("+psycopg", "")
-    text = output([program, *options, "-T", str(round(seconds)), "-f", file, "-d", plain])
+    duration = str(max(1, round(seconds)))
+    text = output([program, *options, "-T", duration, "-f", file, "-d", plain])
     return float(re.findall(r"tps = ([\d.]+)", text)[0])
 
 
-def as_steps(store: SQLAlchemyStore, url: str, seconds: float, file: Path) -> str:
+def as_rates(url: str, clients: Sequence[int], seconds: float, file: Path) -> str:
+    rows = []
+    for count in clients:
+        say(f"{count} clients: pgbench, threads, processes\n")
+        bench = pgbench(url, count, seconds, file)
+        cells: list[object] = [count, f"{bench:,.0f}"]
+        for rate in (threads(url, count, seconds), processes(url, count, seconds)):
+            share = rate.per_second / bench
+            cells += [f"{rate.per_second:,.0f}", f"{share:.2f}", f"{rate.cpu:.0f}"]
+        rows.append(cells)
+    header = ["clients", "pgbench /s", "threads /s", "of pgbench", "CPU µs"]
+    return table([*header, "processes /s", "of pgbench", "CPU µs"], rows)
+
+
+def as_steps(store: Store, url: str, seconds: float, file: Path) -> str:
     """The table of `STEPS`, each the median of its turns."""
-    each = max(1, seconds / TURNS)
+    each = seconds / TURNS
     walls: dict[str, list[float]] = {"pgbench": []}
     cpus: dict[str, list[float]] = {}
     for turn in range(TURNS):
         say(f"one client, step by step: turn {turn + 1} of {TURNS}\n")
         walls["pgbench"].append(1e6 / pgbench(url, 1, each, file))
         for name, step in STEPS.items():
-            wall, cpu = step(store, url, ROWS, each)
+            with step(store, url) as once:
+                wall, cpu = timed(once, ROWS, each)
             walls.setdefault(name, []).append(wall)
             cpus.setdefault(name, []).append(cpu)
     lines: list[list[object]] = []
@@ -239,31 +197,23 @@ the machine's.
 
 
 def measured(args: argparse.Namespace, directory: Path) -> Report:
-    seconds = 2 if args.quick else 15
+    seconds = args.seconds or (2 if args.quick else 15)
     with tuned_postgres(directory) as postgres:
         url = postgres.create_database("store")
-        store = sql_store(url)
+        ours.create_table(url)
         fill(url, ROWS, 700, progress("rows"))
         file = directory / "store.sql"
-        file.write_text(script(store))
-        rows = []
-        for count in CLIENTS:
-            say(f"{count} clients: pgbench, threads, processes\n")
-            bench = pgbench(url, count, seconds, file)
-            one, many = threads(url, count, seconds), processes(url, count, seconds)
-            cells: list[object] = [count, f"{bench:,.0f}"]
-            for rate in (one, many):
-                share = rate.per_second / bench
-                cells += [f"{rate.per_second:,.0f}", f"{share:.2f}", f"{rate.cpu:.0f}"]
-            rows.append(cells)
-        header = ["clients", "pgbench /s", "threads /s", "of pgbench", "CPU µs"]
-        rates = table([*header, "processes /s", "of pgbench", "CPU µs"], rows)
-        steps = as_steps(store, url, seconds, file)
-        where = machine.in_short(postgres, ["SQLAlchemy", "psycopg"])
-        store.engine.dispose()
+        with ours.opened(url) as store:
+            file.write_text(script(store))
+            rates = as_rates(url, args.clients, seconds, file)
+            steps = as_steps(store, url, seconds, file)
+        where = machine.in_short(["SQLAlchemy", "psycopg"], postgres)
     return Report(page(rates, steps, where), f"{rates}\n{steps}")
 
 
-if __name__ == "__main__":
-    options = cli.options("store", __doc__, quick="2 seconds of each, and no file")
-    sys.exit(cli.run(options, measured))
+def main() -> int:
+    parser = cli.options("store", __doc__, FILE, "2 seconds of each")
+    parser.add_argument("--seconds", type=float, help="how long each is measured (15)")
+    parser.add_argument("--clients", type=int, nargs="+", default=CLIENTS, help="how many (1 4 16)")
+    parser.set_defaults(partial=lambda args: args.quick or args.seconds or args.clients != CLIENTS)
+    return cli.run(parser, measured)

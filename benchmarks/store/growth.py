@@ -1,8 +1,8 @@
-"""What a bigger table costs: `python -m benchmarks.growth`.
+"""What a bigger table costs: `python -m benchmarks.store growth`.
 
 A page's request, and the store's load and save alone, on 10^4, 10^6 and 10^7 rows; the sizes of
 table and indexes before and after 200,000 saves; the store with payloads of 1, 10 and 100 kB. The
-tables go to benchmarks/GROWTH.md, the chart to benchmarks/GROWTH.svg.
+tables go to GROWTH.md, the chart to GROWTH.svg.
 """
 
 import argparse
@@ -12,44 +12,33 @@ import random
 import secrets
 import shutil
 import statistics
-import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyramid.interfaces import ISessionFactory
 from pyramid.paster import get_app
 from pyramid.request import Request
 
-from benchmarks import cli, machine
-from benchmarks import store as bench
+from benchmarks import cli, machine, ours
 from benchmarks.chart import Drawing
 from benchmarks.cli import Report, progress, table
-from benchmarks.store_steps import key, secret
+from benchmarks.peers.install import PRODUCTION
+from benchmarks.store.alone import running_processes
+from benchmarks.store.rows import connect, fill, payload, tuned_postgres
 from tests.servers.postgres import Postgres
-from tests.stores import sql_store
 
-PRODUCTION = Path(__file__).parents[1] / "production.ini"
+FILE = Path(__file__).parent / "GROWTH.md"
 BASE_URL = "https://sessions.example.org"
 SMALL = 200  # bytes of payload in the tables of many rows
 BYTES_PER_ROW = 900  # on the disk, with indexes, while they are built; rounded up
 WORKERS = 4
 MB = 1e6
-INDEXES = "SELECT indexname FROM pg_indexes WHERE tablename = 'sessions' ORDER BY 1"
-DROP = """
-ALTER TABLE sessions DROP CONSTRAINT sessions_pkey;
-DROP INDEX sessions_key, sessions_expires_at, sessions_old_key
-"""
-BUILD = (
-    "ALTER TABLE sessions ADD CONSTRAINT sessions_pkey PRIMARY KEY (id)",
-    "CREATE UNIQUE INDEX sessions_key ON sessions (key)",
-    "CREATE INDEX sessions_expires_at ON sessions (expires_at)",
-    "CREATE UNIQUE INDEX sessions_old_key ON sessions (old_key) WHERE old_key IS NOT NULL",
-)
-UPDATES = "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"
+INDEXES = f"SELECT indexname FROM pg_indexes WHERE tablename = '{ours.TABLE}'"  # noqa: S608  # ours
+UPDATES = f"""
+SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = '{ours.TABLE}'
+"""  # noqa: S608  # ours
 
 
 @dataclass(frozen=True)
@@ -84,26 +73,26 @@ class Result:
 
 def prepare(url: str, rows: int, size: int) -> None:
     """A table of that many rows; its indexes are built last, which takes a third of the time."""
-    with bench.connect(url) as connection:
-        found = [name for (name,) in connection.execute(INDEXES)]
-        if len(found) != len(BUILD):
-            raise RuntimeError(f"growth.py does not know the indexes {found}")
-        connection.execute(DROP)
-    bench.fill(url, rows, size, progress(f"{rows:,} rows of {size:,} bytes"))
-    with bench.connect(url) as connection:
+    with connect(url) as connection:
+        found = [name for (name,) in connection.execute(INDEXES.encode())]
+        if len(found) != len(ours.BUILD_INDEXES):
+            raise RuntimeError(f"ours.py does not know the indexes {found}")
+        connection.execute(ours.DROP_INDEXES)
+    fill(url, rows, size, progress(f"{rows:,} rows of {size:,} bytes"))
+    with connect(url) as connection:
         show = progress("indexes")
         connection.execute("SET maintenance_work_mem = '512MB'")
-        for number, statement in enumerate(BUILD):
-            connection.execute(statement)
-            show(number + 1, len(BUILD))
-        connection.execute("VACUUM ANALYZE sessions")
+        for number, statement in enumerate(ours.BUILD_INDEXES):
+            connection.execute(statement.encode())
+            show(number + 1, len(ours.BUILD_INDEXES))
+        connection.execute(f"VACUUM ANALYZE {ours.TABLE}".encode())
         connection.execute("CHECKPOINT")
 
 
 def sizes(url: str) -> tuple[int, int]:
-    query = "SELECT pg_table_size('sessions'), pg_indexes_size('sessions')"
-    with bench.connect(url) as connection:
-        found = connection.execute(query).fetchone()
+    query = f"SELECT pg_table_size('{ours.TABLE}'), pg_indexes_size('{ours.TABLE}')"
+    with connect(url) as connection:
+        found = connection.execute(query.encode()).fetchone()
     assert found
     return found[0], found[1]
 
@@ -112,8 +101,8 @@ def updates(url: str) -> tuple[int, int]:
     """All updates of the table so far, and those that were HOT; once all have reported theirs."""
     last = (-1, -1)
     while True:
-        with bench.connect(url) as connection:
-            found = connection.execute(UPDATES).fetchone()
+        with connect(url) as connection:
+            found = connection.execute(UPDATES.encode()).fetchone()
         assert found
         if found == last:
             return last
@@ -121,70 +110,63 @@ def updates(url: str) -> tuple[int, int]:
         time.sleep(1.5)  # a backend reports once a second at most
 
 
+def each_time(once: Callable[[int], float], rows: int, operations: int) -> list[float]:
+    """What `once` says of random rows, without those of the warm-up: a fifth as many before."""
+    numbers = random.Random(1)  # noqa: S311  # no secret
+    taken = [once(numbers.randint(1, rows)) for _ in range(operations + operations // 5)]
+    return taken[operations // 5 :]
+
+
 def latencies(url: str, rows: int, operations: int) -> list[float]:
     """Microseconds of each load and save, one after the other, on random rows."""
-    store = sql_store(url, create_table=False)
-    taken = []
-    started = last = time.perf_counter()
+    with ours.opened(url) as store:
 
-    def goes_on() -> bool:
-        nonlocal last
-        now = time.perf_counter()
-        taken.append((now - last) * 1e6)
-        last = now
-        return len(taken) <= operations + operations // 5 and now - started < 120
+        def once(number: int) -> float:
+            started = time.perf_counter()
+            ours.visit(store, number)
+            return (time.perf_counter() - started) * 1e6
 
-    bench.work(store, rows, 1, goes_on)
-    store.engine.dispose()
-    return taken[1 + operations // 5 :]
+        return each_time(once, rows, operations)
 
 
 def requests(url: str, rows: int, operations: int) -> list[float]:
     """Microseconds of each request for a page, answered in this process, on random rows."""
     os.environ["DATABASE_URL"], os.environ["SESSION_SECRET"] = url, secrets.token_urlsafe(32)
     app = get_app(str(PRODUCTION))
-    factory = app.registry.getUtility(ISessionFactory)
-    signer, name = factory._signer, factory.settings.cookie_name
-    numbers = random.Random(2)  # noqa: S311  # no secret
-    taken = []
-    for _ in range(operations + operations // 5):
-        value = signer.dumps(secret(numbers.randint(1, rows))).decode()
-        request = Request.blank("/about", base_url=BASE_URL, headers={"Cookie": f"{name}={value}"})
+
+    def once(number: int) -> float:
+        headers = {"Cookie": ours.cookie(app, number)}
+        request = Request.blank("/about", base_url=BASE_URL, headers=headers)
         started = time.perf_counter()
         response = request.get_response(app)
-        taken.append((time.perf_counter() - started) * 1e6)
+        took = time.perf_counter() - started
         if response.status_int != 200 or "Set-Cookie" in response.headers:
             raise RuntimeError(f"{response.status}: the session was not found")
-    factory.store.engine.dispose()
-    return taken[operations // 5 :]
+        return took * 1e6
+
+    return each_time(once, rows, operations)
 
 
 def _worker(url: str, rows: int, seed: int, saves: int, size: int, results: Any) -> None:
-    store = sql_store(url, create_table=False)
     numbers = random.Random(seed)  # noqa: S311  # no secret
-    text = bench.payload(size)
-    done = 0
-    while done < saves:
-        now = datetime.now(UTC)
-        record = store.load(key(numbers.randint(1, rows)), now)
-        assert record is not None
-        # Another payload of the same length, as of a session whose oldest visit goes.
-        other = text.replace("visit=", f"v{numbers.randint(1000, 9999)}=")
-        done += store.save(replace(record, payload=other, seen_at=now), record.version, now)
-        if done % 500 == 0:
-            results.put(500)
-    store.engine.dispose()
+    text, done = payload(size), 0
+    with ours.opened(url) as store:
+        while done < saves:
+            # Another payload of the same length, as of a session whose oldest visit goes.
+            other = text.replace("visit=", f"v{numbers.randint(1000, 9999)}=")
+            done += ours.visit(store, numbers.randint(1, rows), other)
+            if done % 500 == 0:
+                results.put(500)
     results.put(None)
 
 
 def save_many(url: str, rows: int, saves: int, size: int) -> None:
     """Saves by several processes at once, none of them so late that the expiry has to move."""
-    context = multiprocessing.get_context("spawn")
-    results = context.Queue()
+    results = multiprocessing.get_context("spawn").Queue()
     each = saves // WORKERS
     all_args = [(url, rows, number, each, size, results) for number in range(WORKERS)]
     show, done, left = progress("saves"), 0, WORKERS
-    with bench.running_processes(_worker, all_args):
+    with running_processes(_worker, all_args):
         while left:
             number = results.get(timeout=300)
             left -= number is None
@@ -195,7 +177,7 @@ def save_many(url: str, rows: int, saves: int, size: int) -> None:
 
 def measure(postgres: Postgres, rows: int, size: int, saves: int, operations: int) -> Result:
     url = postgres.create_database("growth")
-    sql_store(url).engine.dispose()
+    ours.create_table(url)
     prepare(url, rows, size)
     taken = latencies(url, rows, operations)
     request = statistics.median(requests(url, rows, operations)) if size == SMALL else None
@@ -204,7 +186,8 @@ def measure(postgres: Postgres, rows: int, size: int, saves: int, operations: in
     ended, after = updates(url), sizes(url)
     hot = (ended[1] - started[1]) / (ended[0] - started[0])
     with postgres.connect() as connection:
-        connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}"')
+        drop = f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'
+        connection.execute(drop.encode())
     p99 = statistics.quantiles(taken, n=100)[98]
     return Result(rows, size, request, statistics.median(taken), p99, hot, saves, before, after)
 
@@ -229,7 +212,7 @@ def as_table(results: Sequence[Result], first: str) -> str:
 def page(plan: Plan, many: str, big: str, notes: str, where: str) -> str:
     return f"""# Growth
 
-Written by `python -m benchmarks.growth` (`make bench-growth`). “Request” is a page's, by the
+Written by `python -m benchmarks.store growth` (`make bench-growth`). “Request” is a page's, by the
 whole app in this process, without a server in front, on random rows: the median of
 {plan.operations:,}. “Store” and p99 are one load by key and one save by id and version alone. Then
 {plan.saves:,} saves by {WORKERS} processes, each with another payload, and the sizes before and
@@ -273,17 +256,16 @@ def measured(args: argparse.Namespace, directory: Path) -> Report:
     free = shutil.disk_usage("/tmp").free  # noqa: S108  # where start_postgres has its data
     sizes_left = [rows for rows in plan.rows if rows * BYTES_PER_ROW < free * 0.8]
     notes = "" if len(sizes_left) == len(plan.rows) else "More rows have no room on this disk.\n"
-    with bench.tuned_postgres(directory) as postgres:
+    with tuned_postgres(directory) as postgres:
         many = [measure(postgres, rows, SMALL, plan.saves, plan.operations) for rows in sizes_left]
         big = [
             measure(postgres, plan.payload_rows, size, plan.payload_saves, plan.operations)
             for size in plan.payloads
         ]
-        where = machine.in_short(postgres, ["SQLAlchemy", "psycopg"])
+        where = machine.in_short(["SQLAlchemy", "psycopg"], postgres)
     tables = as_table(many, "rows"), as_table(big, "payload")
     return Report(page(plan, *tables, notes, where), "\n".join(tables), chart(many, big))
 
 
-if __name__ == "__main__":
-    options = cli.options("growth", __doc__, quick="10^4 and 10^5 rows, and no file")
-    sys.exit(cli.run(options, measured))
+def main() -> int:
+    return cli.run(cli.options("store growth", __doc__, FILE, "10^4 and 10^5 rows"), measured)
