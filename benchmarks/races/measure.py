@@ -89,7 +89,7 @@ def counts(found: Counter[str], late: list[Answer], moment: float, races: int) -
     """Whether it was a race: all requests in flight had read the session before it happened."""
     valid = all(0 < answer.loaded < moment for answer in late)
     found["races" if valid else "repeated"] += 1
-    if found["repeated"] > races:
+    if found["repeated"] > races + 10:
         raise RuntimeError("this machine is too busy: requests come too late for their races")
     return valid
 

@@ -23,7 +23,7 @@ def parser() -> argparse.ArgumentParser:
     parser = cli.options("speed", __doc__, FILE, "3 rounds of 3 seconds, in under three minutes")
     add = parser.add_argument
     add("--rounds", type=int, help="how often each is timed, in turns (5)")
-    add("--seconds", type=float, help="how long each time (8)")
+    add("--seconds", type=int, help="how long each time (8)")
     add("--only", nargs="+", choices=keys, metavar="KEY", help=f"who: {', '.join(keys)}")
     add("--processes", type=int, choices=(1, 2), default=1, help="of each stack (1)")
     add("--no-pin", action="store_true", help="Python servers on any core, as all others are")
