@@ -26,15 +26,20 @@ def worked(change: Callable[..., None], *, before: bool = False) -> View:
 
     def view(request: HttpRequest, **given: Any) -> HttpResponse:
         data = dict(request.session.items())
-        loaded = time.time()
+        request.loaded = time.time()
         if before:
             change(request, **given)
         time.sleep(float(request.GET.get("work", 0)) / 1000)
         if not before:
             change(request, **given)
-        return JsonResponse(data, headers={"X-Loaded": str(loaded)})
+        return JsonResponse(data, headers={"X-Loaded": str(request.loaded)})
 
     return view
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """What sessions answer that are gone when they are to be saved: it says when it was read."""
+    return HttpResponse(status=400, headers={"X-Loaded": str(getattr(request, "loaded", 0))})
 
 
 def nothing(request: HttpRequest) -> None:
