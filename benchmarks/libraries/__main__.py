@@ -26,7 +26,7 @@ CONCLUSIONS = {
     "to stay short-lived while processes are upgraded.",
     "WhiteNoise": "Ours stays: WhiteNoise hashes for Django alone. Elsewhere it serves the hashed "
     "names that a build step has made, and knows nothing of the URLs in templates. It is faster, "
-    "by what a Pyramid request costs, which browsers and nginx spare us at all but the first visit.",
+    "by what a Pyramid request costs, which browsers spare us after the first visit.",
     "psycopg's generators, no time-out": "A loop in C, but one that waits without an end.",
     "the same with our time-out": "With the end that the store promises, a generator of Python's "
     "stands around it.",

@@ -7,23 +7,20 @@ go to STORE.md. With `growth` as the first word: what a bigger table costs.
 import argparse
 import multiprocessing
 import random
-import re
-import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks import cli, machine, ours
-from benchmarks.cli import Report, output, progress, say, table
+from benchmarks.cli import Report, progress, say, table
 from benchmarks.ours import Store
-from benchmarks.store.rows import fill, tuned_postgres
+from benchmarks.store.rows import fill, pgbench, script, tuned_postgres
 from benchmarks.store.steps import STEPS, timed
-from tests.servers.postgres import bindirs
 
 FILE = Path(__file__).parent / "STORE.md"
 ROWS = 10_000
@@ -38,107 +35,49 @@ class Rate:
     """Microseconds of the client's, for each."""
 
 
-def work(store: Store, seed: int, goes_on: Callable[[], bool]) -> int:
-    """Load and save random rows while `goes_on`; return how many saves were done."""
-    numbers = random.Random(seed)  # noqa: S311  # no secret
-    saved = 0
-    while goes_on():
+def client(store: Store, index: int, seconds: float, ready: Any) -> tuple[int, float]:
+    """Load and save random rows once all are `ready`; return how many, and the CPU seconds."""
+    numbers = random.Random(index)  # noqa: S311  # no secret
+    for _ in range(20):  # connect, and have the statements prepared
+        ours.visit(store, numbers.randint(1, ROWS))
+    ready.wait(60)
+    cpu, end, saved = time.thread_time(), time.monotonic() + seconds, 0
+    while time.monotonic() < end:
         saved += ours.visit(store, numbers.randint(1, ROWS))
-    return saved
+    return saved, time.thread_time() - cpu
 
 
-def warm_up(store: Store, seed: int) -> None:
-    """Connect, and have the statements prepared."""
-    left = iter(range(20))
-    work(store, seed, lambda: next(left, None) is not None)
-
-
-@contextmanager
-def running_processes(
-    target: Callable[..., None], all_args: Sequence[tuple[Any, ...]]
-) -> Iterator[None]:
-    """Processes that are gone in the end, whatever happens."""
-    context = multiprocessing.get_context("spawn")
-    running = [context.Process(target=target, args=args, daemon=True) for args in all_args]
-    try:
-        for process in running:
-            process.start()
-        yield
-        for process in running:
-            process.join(10)
-    finally:
-        for process in running:
-            process.kill()
-            process.join()
+def rate(found: Iterable[tuple[int, float]], seconds: float) -> Rate:
+    saved, cpu = (sum(each) for each in zip(*found, strict=True))
+    return Rate(saved / seconds, cpu / max(1, saved) * 1e6)
 
 
 def threads(url: str, count: int, seconds: float) -> Rate:
     """`count` threads of one process, on a pool with a connection for each."""
-    saved = [0] * count
-    barrier = threading.Barrier(count + 1)
-    end = [0.0]
-
-    with ours.opened(url, count) as store:
-
-        def one(index: int) -> None:
-            warm_up(store, index)
-            barrier.wait()
-            saved[index] = work(store, index, lambda: time.monotonic() < end[0])
-
-        running = [threading.Thread(target=one, args=(index,)) for index in range(count)]
-        for thread in running:
-            thread.start()
-        before, started = time.process_time(), time.monotonic()
-        end[0] = started + seconds
-        barrier.wait()
-        for thread in running:
-            thread.join()
-        cpu, took = time.process_time() - before, time.monotonic() - started
-    return Rate(sum(saved) / took, cpu / max(1, sum(saved)) * 1e6)
+    ready = threading.Barrier(count)
+    with ours.opened(url, count) as store, ThreadPoolExecutor(count) as pool:
+        return rate(pool.map(lambda n: client(store, n, seconds, ready), range(count)), seconds)
 
 
-def _process(url: str, index: int, seconds: float, ready: Any, results: Any) -> None:
+def _process(url: str, index: int, seconds: float, ready: Any) -> tuple[int, float]:
     with ours.opened(url) as store:
-        warm_up(store, index)
-        ready.wait(60)
-        before, end = time.process_time(), time.monotonic() + seconds
-        saved = work(store, index, lambda: time.monotonic() < end)
-        results.put((saved, time.process_time() - before))
+        return client(store, index, seconds, ready)
 
 
 def processes(url: str, count: int, seconds: float) -> Rate:
     """`count` processes of one thread each."""
     context = multiprocessing.get_context("spawn")
-    ready, results = context.Barrier(count), context.Queue()
-    all_args = [(url, index, seconds, ready, results) for index in range(count)]
-    with running_processes(_process, all_args):
-        found = [results.get(timeout=seconds + 120) for _ in all_args]
-    saved = sum(number for number, _ in found)
-    return Rate(saved / seconds, sum(cpu for _, cpu in found) / max(1, saved) * 1e6)
-
-
-def script(store: Store) -> str:
-    """The store's own two statements, for pgbench."""
-    texts = [ours.with_values(store, name, ours.FOR_PGBENCH.__getitem__) for name in ours.VISIT]
-    load, save = (" ".join(text.split()) for text in texts)
-    return f"\\set n random(1, {ROWS})\n{load} \\gset\n{save};\n"
-
-
-def pgbench(url: str, count: int, seconds: float, file: Path) -> float:
-    """Transactions a second."""
-    program = shutil.which("pgbench") or str(bindirs()[0] / "pgbench")
-    options = ["-n", "-M", "prepared", "-c", str(count), "-j", str(min(2, count))]
-    plain = url.replace("+psycopg", "")
-    duration = str(max(1, round(seconds)))
-    text = output([program, *options, "-T", duration, "-f", file, "-d", plain])
-    return float(re.findall(r"tps = ([\d.]+)", text)[0])
+    with context.Manager() as manager, ProcessPoolExecutor(count, context) as pool:
+        ready = manager.Barrier(count)
+        jobs = [pool.submit(_process, url, n, seconds, ready) for n in range(count)]
+        return rate([job.result() for job in jobs], seconds)
 
 
 def as_rates(url: str, clients: Sequence[int], seconds: float, file: Path) -> str:
     rows = []
     for count in clients:
         say(f"{count} clients: pgbench, threads, processes\n")
-        bench = pgbench(url, count, seconds, file)
+        bench = pgbench(url, file, count, seconds=seconds)
         cells: list[object] = [count, f"{bench:,.0f}"]
         for rate in (threads(url, count, seconds), processes(url, count, seconds)):
             share = rate.per_second / bench
@@ -155,7 +94,7 @@ def as_steps(store: Store, url: str, seconds: float, file: Path) -> str:
     cpus: dict[str, list[float]] = {}
     for turn in range(TURNS):
         say(f"one client, step by step: turn {turn + 1} of {TURNS}\n")
-        walls["pgbench"].append(1e6 / pgbench(url, 1, each, file))
+        walls["pgbench"].append(1e6 / pgbench(url, file, 1, seconds=each))
         for name, step in STEPS.items():
             with step(store, url) as once:
                 wall, cpu = timed(once, ROWS, each)
@@ -204,7 +143,7 @@ def measured(args: argparse.Namespace, directory: Path) -> Report:
         fill(url, ROWS, 700, progress("rows"))
         file = directory / "store.sql"
         with ours.opened(url) as store:
-            file.write_text(script(store))
+            file.write_text(script(store, ROWS))
             rates = as_rates(url, args.clients, seconds, file)
             steps = as_steps(store, url, seconds, file)
         where = machine.in_short(["SQLAlchemy", "psycopg"], postgres)

@@ -6,7 +6,6 @@ tables go to GROWTH.md, the chart to GROWTH.svg.
 """
 
 import argparse
-import multiprocessing
 import os
 import random
 import secrets
@@ -16,17 +15,15 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pyramid.paster import get_app
 from pyramid.request import Request
 
 from benchmarks import cli, machine, ours
 from benchmarks.chart import Drawing
-from benchmarks.cli import Report, progress, table
+from benchmarks.cli import Report, progress, say, table
 from benchmarks.peers.install import PRODUCTION
-from benchmarks.store.alone import running_processes
-from benchmarks.store.rows import connect, fill, payload, tuned_postgres
+from benchmarks.store.rows import connect, fill, pgbench, script, tuned_postgres
 from tests.servers.postgres import Postgres
 
 FILE = Path(__file__).parent / "GROWTH.md"
@@ -34,6 +31,8 @@ BASE_URL = "https://sessions.example.org"
 SMALL = 200  # bytes of payload in the tables of many rows
 BYTES_PER_ROW = 900  # on the disk, with indexes, while they are built; rounded up
 WORKERS = 4
+# Another payload of the same length, as of a session whose oldest visit goes.
+ANOTHER = "regexp_replace(:payload, 'v[a-z0-9]{4}=', 'v' || :m || '=', 'g')::json"
 MB = 1e6
 INDEXES = f"SELECT indexname FROM pg_indexes WHERE tablename = '{ours.TABLE}'"  # noqa: S608  # ours
 UPDATES = f"""
@@ -147,42 +146,24 @@ def requests(url: str, rows: int, operations: int) -> list[float]:
     return each_time(once, rows, operations)
 
 
-def _worker(url: str, rows: int, seed: int, saves: int, size: int, results: Any) -> None:
-    numbers = random.Random(seed)  # noqa: S311  # no secret
-    text, done = payload(size), 0
+def save_many(url: str, rows: int, saves: int, file: Path) -> None:
+    """Saves by several clients at once, none of them so late that the expiry has to move."""
     with ours.opened(url) as store:
-        while done < saves:
-            # Another payload of the same length, as of a session whose oldest visit goes.
-            other = text.replace("visit=", f"v{numbers.randint(1000, 9999)}=")
-            done += ours.visit(store, numbers.randint(1, rows), other)
-            if done % 500 == 0:
-                results.put(500)
-    results.put(None)
+        file.write_text(script(store, rows, ANOTHER))
+    say(f"{saves:,} saves\n")
+    pgbench(url, file, WORKERS, transactions=saves // WORKERS)
 
 
-def save_many(url: str, rows: int, saves: int, size: int) -> None:
-    """Saves by several processes at once, none of them so late that the expiry has to move."""
-    results = multiprocessing.get_context("spawn").Queue()
-    each = saves // WORKERS
-    all_args = [(url, rows, number, each, size, results) for number in range(WORKERS)]
-    show, done, left = progress("saves"), 0, WORKERS
-    with running_processes(_worker, all_args):
-        while left:
-            number = results.get(timeout=300)
-            left -= number is None
-            done += number or 0
-            show(min(done, saves - 1), saves)
-    show(saves, saves)
-
-
-def measure(postgres: Postgres, rows: int, size: int, saves: int, operations: int) -> Result:
+def measure(
+    postgres: Postgres, rows: int, size: int, saves: int, operations: int, file: Path
+) -> Result:
     url = postgres.create_database("growth")
     ours.create_table(url)
     prepare(url, rows, size)
     taken = latencies(url, rows, operations)
     request = statistics.median(requests(url, rows, operations)) if size == SMALL else None
     before, started = sizes(url), updates(url)
-    save_many(url, rows, saves, size)
+    save_many(url, rows, saves, file)
     ended, after = updates(url), sizes(url)
     hot = (ended[1] - started[1]) / (ended[0] - started[0])
     with postgres.connect() as connection:
@@ -215,8 +196,8 @@ def page(plan: Plan, many: str, big: str, notes: str, where: str) -> str:
 Written by `python -m benchmarks.store growth` (`make bench-growth`). “Request” is a page's, by the
 whole app in this process, without a server in front, on random rows: the median of
 {plan.operations:,}. “Store” and p99 are one load by key and one save by id and version alone. Then
-{plan.saves:,} saves by {WORKERS} processes, each with another payload, and the sizes before and
-after. None of these saves moves the expiry: sessions do that once in `reissue_time` at most, and
+{plan.saves:,} saves by {WORKERS} clients of pgbench, each with another payload, and the sizes
+before and after. None of these saves moves the expiry: sessions do that once in `reissue_time` at most, and
 it is indexed, so that such a save is never HOT (it changes no other page than a HOT one and the
 indexes').
 
@@ -256,10 +237,13 @@ def measured(args: argparse.Namespace, directory: Path) -> Report:
     free = shutil.disk_usage("/tmp").free  # noqa: S108  # where start_postgres has its data
     sizes_left = [rows for rows in plan.rows if rows * BYTES_PER_ROW < free * 0.8]
     notes = "" if len(sizes_left) == len(plan.rows) else "More rows have no room on this disk.\n"
+    file = directory / "save.sql"
     with tuned_postgres(directory) as postgres:
-        many = [measure(postgres, rows, SMALL, plan.saves, plan.operations) for rows in sizes_left]
+        many = [
+            measure(postgres, rows, SMALL, plan.saves, plan.operations, file) for rows in sizes_left
+        ]
         big = [
-            measure(postgres, plan.payload_rows, size, plan.payload_saves, plan.operations)
+            measure(postgres, plan.payload_rows, size, plan.payload_saves, plan.operations, file)
             for size in plan.payloads
         ]
         where = machine.in_short(["SQLAlchemy", "psycopg"], postgres)

@@ -1,6 +1,8 @@
-"""A PostgreSQL for the store alone, and tables of many rows in it."""
+"""A PostgreSQL for the store alone, and tables of many rows in it; pgbench."""
 
 import random
+import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,7 +11,8 @@ from typing import Any
 import psycopg
 
 from benchmarks import ours
-from tests.servers.postgres import Postgres, start_postgres
+from benchmarks.cli import output
+from tests.servers.postgres import Postgres, bindirs, start_postgres
 
 URL = "https://sessions.example.org/about?visit=%s"
 
@@ -46,3 +49,23 @@ def tuned_postgres(directory: Path) -> Iterator[Postgres]:
         postgres.stop()
         postgres.start()
         yield postgres
+
+
+def script(store: ours.Store, rows: int, payload: str = ":payload") -> str:
+    """The store's own two statements, for pgbench; `payload` is what is saved, in SQL."""
+    values = ours.FOR_PGBENCH | {"payload": payload}
+    texts = [ours.with_values(store, name, values.__getitem__) for name in ours.VISIT]
+    load, save = (" ".join(text.split()) for text in texts)
+    return f"\\set n random(1, {rows})\n\\set m random(1000, 9999)\n{load} \\gset\n{save};\n"
+
+
+def pgbench(
+    url: str, file: Path, clients: int, *, seconds: float = 0, transactions: int = 0
+) -> float:
+    """Run `file` for a time, or so often by each client; return transactions a second."""
+    program = shutil.which("pgbench") or str(bindirs()[0] / "pgbench")
+    options = ["-n", "-M", "prepared", "-c", str(clients), "-j", str(min(2, clients))]
+    end = f"-t{transactions}" if transactions else f"-T{max(1, round(seconds))}"
+    plain = url.replace("+psycopg", "")
+    text = output([program, *options, end, "-f", file, "-d", plain])
+    return float(re.findall(r"tps = ([\d.]+)", text)[0])
