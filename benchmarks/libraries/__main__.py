@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks import cli, machine
 from benchmarks.cli import Report, say, table
-from benchmarks.libraries import static, wire
+from benchmarks.libraries import wire
 from benchmarks.libraries.compare import Row
 from tests.servers.postgres import start_postgres
 
@@ -68,7 +68,7 @@ def as_table(rows: list[Row]) -> str:
 def measured(args: argparse.Namespace, directory: Path) -> Report:
     rounds, seconds = (3, 0.1) if args.quick else (11, 0.5)
     try:
-        from benchmarks.libraries import settings
+        from benchmarks.libraries import settings, static
     except ImportError as error:
         sys.exit(f"{error}: python -m pip install -r {FOLDER.name}/requirements.txt")
     rows = []

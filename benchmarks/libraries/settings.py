@@ -60,7 +60,8 @@ def theirs() -> Any:
 def rows(rounds: int, seconds: float) -> list[Row]:
     pairs = [(cost(OURS), cost(THEIRS)) for _ in range(rounds)]
     library = "pydantic-settings"
-    time, memory = ([(own[i], other[i]) for own, other in pairs] for i in range(2))
+    # nothing at all would be no divisor
+    time, memory = ([(max(own[i], 0.1), other[i]) for own, other in pairs] for i in range(2))
     return [
         from_pairs("the settings reader: its import", library, "ms", time),
         from_pairs("the settings reader: memory of its import", library, "MiB", memory),
