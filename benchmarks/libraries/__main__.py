@@ -70,7 +70,7 @@ def measured(args: argparse.Namespace, directory: Path) -> Report:
     try:
         from benchmarks.libraries import settings, static
     except ImportError as error:
-        sys.exit(f"{error}: python -m pip install -r {FOLDER.name}/requirements.txt")
+        sys.exit(f"{error}: python -m pip install -r benchmarks/{FOLDER.name}/requirements.txt")
     rows = []
     say("settings, static files\n")
     rows += settings.rows(rounds, seconds) + static.rows(rounds, seconds)

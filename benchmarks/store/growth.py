@@ -198,8 +198,8 @@ whole app in this process, without a server in front, on random rows: the median
 {plan.operations:,}. “Store” and p99 are one load by key and one save by id and version alone. Then
 {plan.saves:,} saves by {WORKERS} clients of pgbench, each with another payload, and the sizes
 before and after. None of these saves moves the expiry: sessions do that once in `reissue_time` at
-most, and it is indexed, so that such a save is never HOT (it changes no other page than a HOT one and the
-indexes').
+most, and it is indexed, so that such a save is never HOT (it changes no other page than a HOT one
+and the indexes').
 
 ![A page's request and the store's part of it, by rows and payload](GROWTH.svg)
 
