@@ -6,6 +6,7 @@
 # make bench-memory the server's memory over 100,000 visits
 # make bench-store  the store beside pgbench, and what each layer of it costs
 # make bench-growth the store on tables of up to ten million rows
+# make bench-libraries  what we do by hand beside the libraries that could do it
 # make races        the races that sessions lose, here and in the peers
 # make constraints  write constraints.txt anew, with today's versions that the oldest Python takes:
 #                   PYTHON=/usr/bin/python3 on Debian 12, whose 3.11.2 some packages leave out
@@ -15,8 +16,8 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: serve test lint screenshots bench bench-quick bench-memory bench-store bench-growth races
-.PHONY: constraints clean
+.PHONY: serve test lint screenshots bench bench-quick bench-memory bench-store bench-growth
+.PHONY: bench-libraries races constraints clean
 
 serve: $(VENV)/.serve
 	$(BIN)/pserve development.ini --reload
@@ -33,11 +34,16 @@ lint: $(VENV)/.test
 screenshots: $(VENV)/.test
 	$(BIN)/python -m tests.functional.screenshots
 
-bench bench-quick: $(VENV)/.test
-	$(BIN)/python -m benchmarks.run $(if $(filter bench-quick,$@),--quick) $(ARGS)
+BENCHMARK_bench = speed
+BENCHMARK_bench-quick = speed --quick
+BENCHMARK_bench-memory = speed memory
+BENCHMARK_bench-store = store
+BENCHMARK_bench-growth = store growth
+BENCHMARK_bench-libraries = libraries
+BENCHMARK_races = races
 
-bench-memory bench-store bench-growth races: $(VENV)/.test
-	$(BIN)/python -m benchmarks.$(@:bench-%=%) $(ARGS)
+bench bench-quick bench-memory bench-store bench-growth bench-libraries races: $(VENV)/.test
+	$(BIN)/python -m benchmarks.$(BENCHMARK_$@) $(ARGS)
 
 $(VENV)/.venv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12 ...")'

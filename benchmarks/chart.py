@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 from html import escape
 
-from benchmarks.figures import Results, spread
-from benchmarks.goals import Cost, session_costs
-
 WIDTH = 760
 LEFT = 236  # where bars begin
 RIGHT = 96  # for the number behind the longest
@@ -87,41 +84,3 @@ class Drawing:
         head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
         lines = [head, f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", *self._parts]
         return "\n".join([*lines, "</svg>", ""])
-
-
-def draw(results: Results) -> str:
-    """The chart of benchmarks/run.py's report."""
-    drawing = Drawing()
-    for cost in session_costs(results):
-        if cost.wanted is not None:
-            _cost(drawing, cost)
-    sessions = {key: each for key, each in results.contestants.items() if each.store}
-    rates = {key: spread(each, lambda r: r.rate) for key, each in sessions.items()}
-    if rates:
-        drawing.heading("Requests per second")
-    for key, rate in rates.items():
-        scale = max(other.median for other in rates.values())
-        drawing.bar(sessions[key].name, [("server", rate.median)], f"{rate.median:,.0f}", scale)
-    if rates:
-        drawing.heading("CPU for each request, in microseconds")
-        drawing.legend([("server", "server"), ("database", "PostgreSQL, or Redis")])
-    totals = {key: spread(each, lambda r: r.cpu) for key, each in results.contestants.items()}
-    for key, total in totals.items():
-        each = results.contestants[key]
-        database = spread(each, lambda r: r.database_cpu).median if each.store else 0
-        server = spread(each, lambda r: r.server_cpu).median
-        pieces = [("server" if each.store else "server faint", server), ("database", database)]
-        scale = max(other.median for other in totals.values())
-        drawing.bar(each.name, pieces, f"{total.median:,.0f}", scale)
-    return drawing.svg("What a session costs: ours and its peers")
-
-
-def _cost(drawing: Drawing, cost: Cost) -> None:
-    text = f"{cost.text[0].upper()}{cost.text[1:]} that the session adds to a request"
-    drawing.heading(f"{text} (the broken line: our goal)")
-    scale = max(cost.express.median, cost.ours.median)
-    digits = 0 if cost.unit == "µs" else 1
-    for label, found in (("Express, connect-pg-simple", cost.express), ("ours", cost.ours)):
-        pieces = [("server", found.median)]
-        limit = (cost.wanted or 0) * cost.express.median if label == "ours" else None
-        drawing.bar(label, pieces, f"{found.median:,.{digits}f} {cost.unit}", scale, limit)

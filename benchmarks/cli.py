@@ -1,6 +1,7 @@
-"""What the programs of one table share: options, the file they write, tables, progress."""
+"""What the programs share: options, the file they write, tables, progress."""
 
 import argparse
+import signal
 import subprocess
 import sys
 import tempfile
@@ -8,10 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from tests.harness import Missing
+from tests.harness.process import tell_reaper
 
-HERE = Path(__file__).parent
 STOPPED = 130  # the exit status after Ctrl-C
 
 
@@ -25,28 +28,32 @@ class Report:
     """For the terminal."""
     chart: str = ""
     """SVG, for a file beside the page."""
+    complete: bool = True
+    """Whether all was measured that was asked for."""
 
 
-def options(name: str, description: str | None, *, quick: str) -> argparse.ArgumentParser:
-    """Those of the program `name`, whose file is NAME.md; `quick` says what --quick does."""
+Measure = Callable[[argparse.Namespace, Path], Report]
+
+
+def options(name: str, description: str | None, file: Path, quick: str) -> argparse.ArgumentParser:
+    """Those of `python -m benchmarks.NAME`; `quick` says what --quick does."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
-    file = HERE / f"{name.upper()}.md"
-    parser.add_argument("--quick", action="store_true", help=quick)
-    parser.add_argument(
-        "--output", type=Path, help=f"default: benchmarks/{file.name}; none if --quick"
-    )
-    parser.set_defaults(file=file, only=None)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--quick", action="store_true", help=f"{quick}, and no file")
+    parser.add_argument("--output", type=Path, help=f"the report's file (default: {file.name})")
+    parser.set_defaults(file=file, partial=lambda args: args.quick)
     return parser
 
 
-def run(
-    parser: argparse.ArgumentParser, measure: Callable[[argparse.Namespace, Path], Report]
-) -> int:
+def run(parser: argparse.ArgumentParser, measure: Measure) -> int:
     """Measure with the options given, in a directory that is gone afterwards; return the status."""
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         with tempfile.TemporaryDirectory() as directory:
+            tell_reaper(directory, 0)
             report = measure(args, Path(directory))
+            tell_reaper(directory, None)
     except Missing as missing:
         say(f"{missing}\n")
         return 1
@@ -54,12 +61,23 @@ def run(
         say("\nended\n")
         return STOPPED
     # A partial run does not replace the file that is kept.
-    if target := args.output or (None if args.quick or args.only else args.file):
+    if target := args.output or (None if args.partial(args) else args.file):
         target.write_text(report.page)
         if report.chart:
             target.with_suffix(".svg").write_text(report.chart)
     sys.stdout.write(report.summary)
-    return 0
+    return 0 if report.complete else 1
+
+
+def dispatch(main: Callable[[], int], **parts: Callable[[], int]) -> int:
+    """Run the part that the command line begins with, or else `main`."""
+    if len(sys.argv) > 1 and sys.argv[1] in parts:
+        return parts[sys.argv.pop(1)]()
+    return main()
+
+
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + number)  # leaves through every `with`, which end all that was started
 
 
 def table(header: Sequence[object], rows: Sequence[Sequence[object]]) -> str:

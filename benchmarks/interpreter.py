@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from benchmarks.cli import output
 
 ROUNDS = 3
 WORTH = 1.05  # times as fast as ours: nothing else is a reason for another
+WHAT = "import ssl, sys, venv; print(sys.base_prefix); print(' '.join(sys.version.split()))"
 # Half a second of what servers do: calls, dicts, strings, JSON, regular expressions.
 WORK = """
 import json, re, time
@@ -38,42 +38,23 @@ print(time.process_time() - start)
 def fastest() -> tuple[Path, str]:
     """Return the Python to make virtual environments with, and in words which that is."""
     own = Path(sys.executable)
-    found = [own, *_others(own)]
-    rounds = [[_seconds(python) for python in found] for _ in range(ROUNDS)]
-    seconds = dict(zip(found, map(min, zip(*rounds, strict=True)), strict=True))
-    best = min(found, key=seconds.__getitem__)
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    builds: dict[str, tuple[Path, str]] = {}  # by where they are installed
+    for path in [str(own), *(shutil.which(name, path=folder) for folder in os.get_exec_path())]:
+        if path and (said := _output(Path(path), WHAT).splitlines()):
+            builds.setdefault(said[0], (Path(path), said[1]))
+    if len(builds) == 1:
+        return own, f"{builds.popitem()[1][1]}: no other build of its version is at hand"
+    seconds = {path: min(_seconds(path) for _ in range(ROUNDS)) for path, _ in builds.values()}
+    build = dict(builds.values())
+    best = min(seconds, key=seconds.__getitem__)
     times = seconds[own] / seconds[best]
     if times < WORTH:
-        return own, f"{_build(own)}: no other build of its version at hand is faster"
+        return own, f"{build[own]}: no other build of its version at hand is faster"
     return best, (
-        f"{_build(best)}: in a short loop {times:.2f} times as fast as the build that runs "
-        f"the benchmark, {_build(own)}"
+        f"{build[best]}: in a short loop {times:.2f} times as fast as the build that runs "
+        f"the benchmark, {build[own]}"
     )
-
-
-def _others(own: Path) -> Sequence[Path]:
-    """The programs on the PATH that are another build of the version of `own`, once each."""
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    known = {_home(own, version)}
-    others = []
-    for folder in os.get_exec_path():
-        path = shutil.which(f"python{version}", path=folder)
-        home = _home(Path(path), version) if path else None
-        if path and home and home not in known:
-            known.add(home)
-            others.append(Path(path))
-    return others
-
-
-def _home(python: Path, version: str) -> str | None:
-    """Where `python` is installed; None if it does not work, or is of another version."""
-    code = "import ssl, sys, venv; print('%d.%d' % sys.version_info[:2], sys.base_prefix)"
-    found = _output(python, code).partition(" ")
-    return found[2] if found[0] == version else None
-
-
-def _build(python: Path) -> str:
-    return _output(python, "import sys; print(' '.join(sys.version.split()))")
 
 
 def _seconds(python: Path) -> float:

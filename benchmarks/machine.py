@@ -14,29 +14,29 @@ from tests.harness.postgres import Postgres
 
 def facts() -> dict[str, str]:
     """The machine, in words."""
-    cpuinfo = _read("/proc/cpuinfo")
-    model = re.search(r"^model name\s*: (.*)$", cpuinfo, re.MULTILINE)
-    memory = re.search(r"^MemTotal:\s+(\d+) kB", _read("/proc/meminfo"), re.MULTILINE)
-    release = re.search(r'^PRETTY_NAME="?([^"\n]*)', _read("/etc/os-release"), re.MULTILINE)
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
-        "processor": model[1] if model else platform.processor() or platform.machine(),
+        "processor": model[1] if model else platform.machine(),
         "cores": str(os.cpu_count()),
-        "memory": f"{int(memory[1]) / 2**20:.0f} GiB" if memory else "?",
-        "system": release[1] if release else platform.platform(),
+        "memory": f"{memory / 2**30:.0f} GiB",
+        "system": platform.freedesktop_os_release()["PRETTY_NAME"],
         "kernel": platform.release(),
         "load before": f"{os.getloadavg()[0]:.1f}",
     }
 
 
-def in_short(postgres: Postgres, packages: Sequence[str]) -> str:
+def in_short(packages: Sequence[str], postgres: Postgres | None = None) -> str:
     """The date, the machine and the versions, as two lines of Markdown."""
     found = facts()
-    named = ", ".join(f"{name} {version(name)}" for name in packages)
+    named = [f"Python {platform.python_version()}"]
+    if postgres:
+        named.append(f"PostgreSQL {postgres_version(postgres).split()[0]}")
+    named += [f"{name} {version(name)}" for name in packages]
     return (
         f"{date.today().isoformat()}, {found['cores']} cores ({found['processor']}), "
         f"{found['memory']} of memory, {platform.system()} {found['kernel']}.\n"
-        f"Python {platform.python_version()}, "
-        f"PostgreSQL {postgres_version(postgres).split()[0]}, {named}.\n"
+        f"{', '.join(named)}.\n"
     )
 
 
@@ -48,29 +48,9 @@ def postgres_version(postgres: Postgres) -> str:
 
 def commit(root: Path) -> str:
     """The commit that is checked out, and whether files differ from it."""
+    describe = ["describe", "--always", "--dirty=, changed since"]
+    env = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
     try:
-        head = _git(root, "rev-parse", "--short", "HEAD").strip()
-        changed = _git(root, "status", "--porcelain", "--", "sessionsite", "production.ini")
+        return subprocess.check_output(["git", "-C", root, *describe], text=True, env=env).strip()  # noqa: S603, S607  # ours
     except (OSError, subprocess.CalledProcessError):
         return "?"
-    return f"{head}, changed since" if changed.strip() else head
-
-
-def wrk_version(wrk: str) -> str:
-    """What wrk says of itself, which it ends with status 1."""
-    said = subprocess.run([wrk, "--version"], capture_output=True, text=True, check=False)  # noqa: S603  # ours
-    found = re.match(r"wrk (\S+)", said.stdout)
-    return found[1] if found else "?"
-
-
-def _git(root: Path, *arguments: str) -> str:
-    command = ["git", "-C", str(root), *arguments]
-    env = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
-    return subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout  # noqa: S603  # ours
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text()
-    except OSError:
-        return ""

@@ -134,6 +134,7 @@ class SessionStore(Protocol):
 
     def close(self) -> None:
         """Give back what the store holds: connections, files. The next call may open them anew."""
+        return
 
     def sweeping(self) -> AbstractContextManager[bool]:
         """Return a context that is True for one process at a time, whose turn it is to prune."""

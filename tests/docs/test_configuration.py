@@ -43,11 +43,14 @@ KNOWN: dict[str, Field[Any]] = {
 }
 
 
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def tables() -> list[tuple[list[str], list[list[str]]]]:
     """The document's tables: the cells of the head, and those of each row."""
     found = re.findall(r"(?m)^(\|.*)\n\|[-|]+\n((?:\|.*\n)+)", DOCUMENT)
-    cells = lambda line: [cell.strip() for cell in line.strip("|").split("|")]  # noqa: E731
-    return [(cells(head), [cells(row) for row in rows.splitlines()]) for head, rows in found]
+    return [(_cells(head), [_cells(row) for row in rows.splitlines()]) for head, rows in found]
 
 
 # key, default as it is written, the other cells
@@ -63,18 +66,18 @@ def written(default: Any) -> str:
     return f"`{default if isinstance(default, str) else str(default).lower()}`"
 
 
-def test_every_key_of_the_code_is_in_the_document_and_no_other():
+def test_every_key_of_the_code_is_in_the_document_and_no_other() -> None:
     assert {key for key in ROWS if not key.startswith(ENGINE)} == KNOWN.keys()
 
 
-def test_no_field_of_the_settings_lacks_a_key():
+def test_no_field_of_the_settings_lacks_a_key() -> None:
     for settings in (ServerSettings, SQLSettings, SiteSettings):
         described = {field.name for field in keys_of(settings).values()}
         assert {field.name for field in fields(settings)} - described <= {"engine"}
 
 
 @pytest.mark.parametrize("key", sorted(KNOWN))
-def test_a_row_says_what_the_code_says(key):
+def test_a_row_says_what_the_code_says(key: str) -> None:
     described = KNOWN[key].metadata["key"]
     default, unit, express, meaning = ROWS[key]
     assert default == (described.default or written(KNOWN[key].default))
@@ -84,26 +87,26 @@ def test_a_row_says_what_the_code_says(key):
 
 
 @pytest.mark.parametrize("key", sorted(keys_of(CookieSettings).keys() - {"secret"}))
-def test_both_factories_have_the_same_default(key):
+def test_both_factories_have_the_same_default(key: str) -> None:
     name = keys_of(CookieSettings)[key].name
     ours = getattr(cookie_settings(COOKIE), name)
     assert ours == getattr(server_settings(SERVER), name) == KNOWN[f"session.{key}"].default
 
 
 @pytest.mark.parametrize("key", ["session.secret", "session.sqlalchemy.url"])
-def test_a_required_key_is_documented_as_such_and_refused_where_it_is_missing(key):
+def test_a_required_key_is_documented_as_such_and_refused_where_it_is_missing(key: str) -> None:
     assert ROWS[key][0] == "required"
     settings = {k: v for k, v in SERVER.items() if k != key}
     with pytest.raises(ConfigurationError, match=f"{key}.* is required"):
         sql_settings(settings) and server_settings(settings)
 
 
-def test_reissue_time_is_a_tenth_of_a_short_timeout():
+def test_reissue_time_is_a_tenth_of_a_short_timeout() -> None:
     assert "a tenth of `session.timeout`" in ROWS["session.reissue_time"][0]
     assert cookie_settings({**COOKIE, "session.timeout": "300"}).reissue_time == 30
 
 
-def test_the_engine_has_the_defaults_of_the_document():
+def test_the_engine_has_the_defaults_of_the_document() -> None:
     pool = make_engine(sql_settings(SERVER)).pool
     assert isinstance(pool, QueuePool)
     options = {**inspect.signature(Pool).parameters, **inspect.signature(QueuePool).parameters}
@@ -125,7 +128,7 @@ def test_the_engine_has_the_defaults_of_the_document():
     assert pool.timeout() == sql_settings(SERVER).timeout
 
 
-def test_what_is_documented_as_absent_is_refused():
+def test_what_is_documented_as_absent_is_refused() -> None:
     (absent,) = [rows for head, rows in tables() if head == ["Express", "here", "why"]]
     names = [row[0].strip("`") for row in absent]
     assert names == ["resave", "saveUninitialized", "rolling"]
@@ -134,7 +137,7 @@ def test_what_is_documented_as_absent_is_refused():
             server_settings({**SERVER, f"session.{name}": "false"})
 
 
-def test_the_text_names_no_key_that_nobody_knows():
+def test_the_text_names_no_key_that_nobody_knows() -> None:
     text = DOCUMENT[: DOCUMENT.index("## Other packages' factories")]
     text = re.sub(r"(?s)## What is refused at start.*?\n## ", "## ", text)  # wrong ones on purpose
     named = {
@@ -148,13 +151,13 @@ def test_the_text_names_no_key_that_nobody_knows():
 
 
 @pytest.mark.parametrize("key", sorted(f"session.{k}" for k in SERVER_ONLY | SQL_KEYS))
-def test_the_cookie_factory_refuses_the_keys_of_the_server_factory(key):
+def test_the_cookie_factory_refuses_the_keys_of_the_server_factory(key: str) -> None:
     assert key in DOCUMENT[DOCUMENT.index("## Keys of the server factory") :]
     with pytest.raises(ConfigurationError, match=f"{key}: is the server factory's"):
         cookie_settings({**COOKIE, key: "1"})
 
 
-def test_every_variable_of_production_ini_is_documented_with_its_default():
+def test_every_variable_of_production_ini_is_documented_with_its_default() -> None:
     ini = (ROOT / "production.ini").read_text("utf-8")
     used = re.findall(r"(?m)^([a-z_.]+) = \$\{(\w+)(?::-([^}]*))?\}$", ini)
     (rows,) = [rows for head, rows in tables() if head[:3] == ["variable", "default", "key"]]
@@ -165,7 +168,7 @@ def test_every_variable_of_production_ini_is_documented_with_its_default():
     assert documented == set(used)
 
 
-def test_an_unset_variable_is_refused_in_the_words_of_the_document():
+def test_an_unset_variable_is_refused_in_the_words_of_the_document() -> None:
     with pytest.raises(ConfigurationError) as raised:
         expand_environment({"session.secret": "${SESSION_SECRET}"}, {})
     assert str(raised.value) in DOCUMENT

@@ -159,7 +159,7 @@ def test_the_database_can_be_named_in_many_ways(
         monkeypatch.setenv(variable, value)
     assert main(["init-db", str(PRODUCTION)]) == 0
 
-    with start_worker(tmp_path, **env) as worker:
+    with start_worker(tmp_path, PRODUCTION, **env) as worker:
         browser = Browser(worker.url)
         assert browser.get("/").status == browser.get("/healthz").status == 200
         assert browser.get("/about").history == [f"{worker.url}/about", f"{worker.url}/"]

@@ -129,7 +129,7 @@ class TestAnErrorThatNoViewAnswers:
                 raise ZeroDivisionError
             return count(request)
 
-        return make_app(view, **changes)  # type: ignore[no-any-return]
+        return make_app(view, **changes)
 
     def test_it_leaves_the_sessions_changes_stored(self, make_app: Any) -> None:
         app = self.app(make_app)

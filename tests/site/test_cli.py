@@ -17,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from sessionsite.cli import main, table
+from sessionsite.sessions import prune_all
 from sessionsite.sessions.settings import MIN_SECRET_LENGTH
 from sessionsite.testing import record
 from tests import ROOT
@@ -184,7 +185,6 @@ def test_prune_is_interrupted_between_two_batches(
     run: Run, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(url, expired=5)
-    prune_all = table.prune_all
 
     def interrupted(*args: Any) -> Iterator[int]:
         for number, size in enumerate(prune_all(*args)):

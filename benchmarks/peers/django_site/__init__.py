@@ -1,1 +1,1 @@
-"""The site with Django and its `db` sessions, for `python -m waitress django_site.wsgi:app`."""
+"""Django with its `db` sessions, for `python -m waitress benchmarks.peers.django_site.wsgi:app`."""

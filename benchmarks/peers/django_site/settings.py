@@ -2,15 +2,16 @@
 
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from visit import TIMEOUT
+from benchmarks.peers.visit import TIMEOUT
 
-_HOST, _PORT, _NAME = os.environ["PGHOST"], os.environ["PGPORT"], os.environ["PGDATABASE"]
+_URL = urlsplit(os.environ["DATABASE_URL"])
 
 DEBUG = False
 SECRET_KEY = os.environ["SESSION_SECRET"]
 ALLOWED_HOSTS = ["bench.example"]
-ROOT_URLCONF = "django_site.urls"
+ROOT_URLCONF = "benchmarks.peers.django_site.urls"
 INSTALLED_APPS = ["django.contrib.sessions"]
 MIDDLEWARE = ["django.contrib.sessions.middleware.SessionMiddleware"]
 SESSION_COOKIE_AGE = TIMEOUT
@@ -21,17 +22,17 @@ USE_TZ = True
 DATABASES = {
     "default": {
         "ENGINE": "django.db.backends.postgresql",
-        "HOST": _HOST,
-        "PORT": _PORT,
-        "NAME": _NAME,
-        "USER": os.environ["PGUSER"],
-        "PASSWORD": os.environ["PGPASSWORD"],
+        "HOST": _URL.hostname,
+        "PORT": _URL.port,
+        "NAME": _URL.path.lstrip("/"),
+        "USER": _URL.username,
+        "PASSWORD": _URL.password,
         "CONN_MAX_AGE": None,  # kept open; Django's default would connect for each request
     }
 }
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [Path(__file__).parent / "templates"],
+        "DIRS": [Path(__file__).parents[1] / "templates"],
     }
 ]

@@ -5,6 +5,6 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "django_site.settings")
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "benchmarks.peers.django_site.settings")
 logging.getLogger("waitress.queue").setLevel("ERROR")  # as production.ini does
 app = get_wsgi_application()

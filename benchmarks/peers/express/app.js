@@ -1,4 +1,5 @@
-// The site as the Express tutorial builds it, with our pages: node app.js PORT [no-session]
+// The site as the Express tutorial builds it, and the pages of the races:
+//   node app.js PORT [no-session]
 'use strict';
 
 const crypto = require('node:crypto');
@@ -14,21 +15,29 @@ app.set('views', `${__dirname}/views`);
 app.set('trust proxy', 1);
 
 if (process.argv[3] === 'no-session') {
-  fixedVisits();
-} else {
-  sessions();
-}
-
-for (const [path, title] of [['/', 'Home'], ['/about', 'About'], ['/contact', 'Contact']]) {
-  const view = title === 'Home' ? 'index' : title.toLowerCase();
-  app.get(path, (req, res) => {
-    res.render(view, { title, limit: LIMIT, ...req.visit });
+  const visit = fixedVisits();
+  addPages((req, res, next) => {
+    req.visit = visit;
+    next();
   });
+} else {
+  addSessions();
+  addPages(recordVisit);
+  require('./races')(app);
 }
 
 app.listen(Number(process.argv[2]), '127.0.0.1');
 
-function sessions() {
+function addPages(visit) {
+  for (const [path, title] of [['/', 'Home'], ['/about', 'About'], ['/contact', 'Contact']]) {
+    const view = title === 'Home' ? 'index' : title.toLowerCase();
+    app.get(path, visit, (req, res) => {
+      res.render(view, { title, limit: LIMIT, ...req.visit });
+    });
+  }
+}
+
+function addSessions() {
   const session = require('express-session');
   const store = require('connect-pg-simple');
 
@@ -39,41 +48,37 @@ function sessions() {
     saveUninitialized: false,
     cookie: { httpOnly: true, maxAge: TIMEOUT * 1000, sameSite: 'lax', secure: true },
   }));
+}
 
-  app.use((req, res, next) => {
-    const { session } = req;
-    const now = Math.floor(Date.now() / 1000);
-    if (!session.history) {
-      session.history = [];
-      session.created = now;
-      session.name = crypto.randomBytes(16).toString('base64url');
-      session.csrf_token = crypto.randomBytes(20).toString('hex');
-    }
-    session.history.unshift(`${req.protocol}://${req.get('host')}${req.originalUrl}`);
-    session.history.length = Math.min(session.history.length, LIMIT);
-    const seen = session.seen || now;
-    session.seen = now;
-    req.visit = {
-      history: session.history,
-      csrf_token: session.csrf_token,
-      details: details(session, seen, now),
-    };
-    next();
-  });
+function recordVisit(req, res, next) {
+  const { session } = req;
+  const now = Math.floor(Date.now() / 1000);
+  if (!session.history) {
+    session.history = [];
+    session.created = now;
+    session.name = crypto.randomBytes(16).toString('base64url');
+    session.csrf_token = crypto.randomBytes(20).toString('hex');
+  }
+  session.history.unshift(`${req.protocol}://${req.get('host')}${req.originalUrl}`);
+  session.history.length = Math.min(session.history.length, LIMIT);
+  const seen = session.seen || now;
+  session.seen = now;
+  req.visit = {
+    history: session.history,
+    csrf_token: session.csrf_token,
+    details: details(session, seen, now),
+  };
+  next();
 }
 
 function fixedVisits() {
   const now = Math.floor(Date.now() / 1000);
   const urls = ['https://bench.example/contact', 'https://bench.example/about', 'https://bench.example/'];
-  const visit = {
+  return {
     history: Array.from({ length: LIMIT }, (_, i) => urls[i % 3]),
     csrf_token: crypto.randomBytes(20).toString('hex'),
     details: details({ created: now, name: crypto.randomBytes(16).toString('base64url') }, now, now),
   };
-  app.use((req, res, next) => {
-    req.visit = visit;
-    next();
-  });
 }
 
 function details(session, seen, now) {

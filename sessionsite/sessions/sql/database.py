@@ -11,7 +11,9 @@ import sqlalchemy as sa
 class Statement(Protocol):
     """What a database makes of one statement."""
 
-    def run(self, connection: Any, values: Mapping[str, Any]) -> tuple[list[Sequence[Any]], int]:
+    def run(
+        self, connection: Any, values: Mapping[str, Any]
+    ) -> tuple[Sequence[Sequence[Any]], int]:
         """Run it on a connection of the driver's, with `values` for its parameters.
 
         Returns the rows, and how many were read or written. Raises the driver's errors, and

@@ -1,28 +1,29 @@
 """libpq: a connection that gives up in time, and statements that run on it without a cursor.
 
 psycopg's cursors find out anew, at each statement, how each Python type becomes an SQL type and
-back. The store knows its ten columns: it prepares each statement once per connection, and sends and
-reads values in PostgreSQL's binary format (what that saves: benchmarks/libraries).
+back. The store knows its ten columns: it prepares each statement once per connection, and has
+psycopg's codecs in C send and read the values in PostgreSQL's binary format.
 """
 
-import datetime as dt
 import select
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from time import monotonic
 from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from psycopg import abc
+from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.errors import lookup
-from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq import DiagnosticField, ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
+from psycopg.types.string import TextBinaryLoader
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from .values import UTCDateTime, decoded
+from ..store import MalformedRecordError
+from .values import UTCDateTime, one_line
 
-_BINARY = 1
-_EPOCH = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
-_MICROSECOND = dt.timedelta(microseconds=1)
+_BINARY = Format.BINARY
 
 
 class NoAnswerError(psycopg.OperationalError):
@@ -41,6 +42,8 @@ class StoreConnection(psycopg.Connection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.prepared: set[bytes] = set()
+        self.encoders: dict[bytes, abc.Transformer] = {}
+        self._decoder = Transformer(_CONTEXT)
         self._poll = select.poll()
 
     @property
@@ -75,6 +78,15 @@ class StoreConnection(psycopg.Connection[Any]):
             raise _error(result)
         return result
 
+    def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
+        """Return the rows of a result in binary format. Raises `MalformedRecordError`."""
+        self._decoder.set_pgresult(result, format=_BINARY)
+        try:
+            return self._decoder.load_rows(0, result.ntuples, tuple)
+        except (psycopg.Error, ValueError) as exc:  # a time that Python can't hold
+            id_ = (result.get_value(0, 0) or b"").decode(errors="replace")
+            raise MalformedRecordError(f"the row of session {id_}: {one_line(exc)}") from exc
+
     def _wait(self, events: int, deadline: float) -> None:
         self._poll.register(self.pgconn.socket, events)
         if not self._poll.poll(max(0, deadline - monotonic()) * 1000):
@@ -103,41 +115,30 @@ def _no_answer(seconds: float) -> NoAnswerError:
     return NoAnswerError(f"no answer within {seconds:g} seconds")
 
 
-def _integer(size: int) -> Callable[[int], bytes]:
-    return lambda value: value.to_bytes(size, "big", signed=True)
+class _Context:
+    """Has psycopg's codecs leave JSON as the text it is.
+
+    They take the time zone of times from a connection; there is none here, and times are in UTC.
+    """
+
+    connection = None
+
+    def __init__(self) -> None:
+        self.adapters = AdaptersMap(psycopg.adapters)
+        self.adapters.register_loader("json", TextBinaryLoader)
 
 
-def _encode_time(value: dt.datetime) -> bytes:
-    return ((value - _EPOCH) // _MICROSECOND).to_bytes(8, "big", signed=True)
-
-
-def _decode_integer(value: bytes) -> int:
-    return int.from_bytes(value, "big", signed=True)
-
-
-def _decode_time(value: bytes) -> dt.datetime:
-    return _EPOCH + dt.timedelta(microseconds=_decode_integer(value))
-
-
-# What a parameter of each SQL type is on the wire: the type's number (pg_type.oid), and its value.
-_ENCODE: tuple[tuple[type[sa.types.TypeEngine[Any]], int, Callable[[Any], bytes]], ...] = (
-    (sa.JSON, 114, str.encode),
-    (sa.Text, 25, str.encode),
-    (sa.LargeBinary, 17, bytes),
-    (sa.Boolean, 16, _integer(1)),
-    (sa.Integer, 23, _integer(4)),
-    (UTCDateTime, 1184, _encode_time),
+_CONTEXT: Any = _Context()
+_JSON, _TEXT = 114, 25
+# What the parameters of an SQL type are declared as (pg_type.oid).
+_OIDS: tuple[tuple[type[sa.types.TypeEngine[Any]], int], ...] = (
+    (sa.JSON, _JSON),
+    (sa.Text, _TEXT),
+    (sa.LargeBinary, 17),
+    (sa.Boolean, 16),
+    (sa.Integer, 23),
+    (UTCDateTime, 1184),
 )
-# By the type's number; a column of any other type is none of `Record`'s.
-_DECODE: dict[int, Callable[[bytes], Any]] = {
-    16: lambda value: value == b"\1",
-    17: bytes,
-    20: _decode_integer,
-    23: _decode_integer,
-    25: bytes.decode,
-    114: bytes.decode,
-    1184: _decode_time,
-}
 
 
 class PostgreSQLStatement:
@@ -151,20 +152,15 @@ class PostgreSQLStatement:
         self.names = tuple(compiled.positiontup or ())
         """What each of $1, $2 ... in `sql` is called."""
         types = [compiled.binds[name].type.dialect_impl(dialect) for name in self.names]
-        codecs = [next(c for c in _ENCODE if isinstance(type_, c[0])) for type_ in types]
-        self._oids = [oid for _, oid, _ in codecs]
-        self._encode = [encode for _, _, encode in codecs]
-        self._formats = [_BINARY] * len(codecs)
+        self._oids = [next(oid for kind, oid in _OIDS if isinstance(t, kind)) for t in types]
+        self._formats = [_BINARY] * len(types)
 
     def run(
         self, connection: StoreConnection, values: Mapping[str, Any]
-    ) -> tuple[list[Sequence[Any]], int]:
+    ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises psycopg's errors."""
         pgconn = connection.pgconn
-        arguments = [
-            None if (value := values[name]) is None else encode(value)
-            for name, encode in zip(self.names, self._encode, strict=True)
-        ]
+        arguments = self._encoder(connection).dump_sequence([values[n] for n in self.names], ())
         if connection.prepare_threshold is None:  # a pooler stands between that forgets them
             pgconn.send_query_params(self.sql, arguments, self._oids, self._formats, _BINARY)
         else:
@@ -174,7 +170,17 @@ class PostgreSQLStatement:
                 connection.prepared.add(self._name)
             pgconn.send_query_prepared(self._name, arguments, self._formats, _BINARY)
         result = connection.answer()
-        return _rows(result), result.command_tuples or 0
+        return connection.rows(result), result.command_tuples or 0
+
+    def _encoder(self, connection: StoreConnection) -> abc.Transformer:
+        # One per connection: it has a state, which no two threads may share.
+        encoder = connection.encoders.get(self._name)
+        if encoder is None:
+            encoder = connection.encoders[self._name] = Transformer(_CONTEXT)
+            # psycopg's codec of JSON would encode the payload once more, as a JSON string
+            types = [_TEXT if oid == _JSON else oid for oid in self._oids]
+            encoder.set_dumper_types(types, _BINARY)
+        return encoder
 
 
 def _error(result: PGresult) -> psycopg.Error:
@@ -185,12 +191,3 @@ def _error(result: PGresult) -> psycopg.Error:
     except KeyError:
         kind = psycopg.DatabaseError
     return kind(message.decode(errors="replace"))
-
-
-def _rows(result: PGresult) -> list[Sequence[Any]]:
-    columns = range(result.nfields)
-    decoders = [_DECODE.get(result.ftype(column), bytes) for column in columns]
-    return [
-        decoded([result.get_value(row, column) for column in columns], decoders)
-        for row in range(result.ntuples)
-    ]

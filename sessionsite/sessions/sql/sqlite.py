@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from ..ini import ConfigurationError
+from ..store import MalformedRecordError
 from .database import Database, EngineOptions
-from .values import decoded
+from .values import one_line
 
 _Convert = Callable[[Any], Any]
 
@@ -87,14 +88,23 @@ class SQLiteStatement:
 
     def run(
         self, connection: sqlite3.Connection, values: Mapping[str, Any]
-    ) -> tuple[list[Sequence[Any]], int]:
+    ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises sqlite3's errors."""
         encode = self._encode
         cursor = connection.execute(
             self._sql, self._constants | {name: encode[name](v) for name, v in values.items()}
         )
-        rows: list[Sequence[Any]] = [decoded(row, self._decode) for row in cursor.fetchall()]
+        rows = [self._decoded(row) for row in cursor.fetchall()]
         return rows, len(rows) if self._decode else cursor.rowcount
+
+    def _decoded(self, row: Sequence[Any]) -> list[Any]:
+        try:
+            return [
+                None if value is None else decode(value)
+                for value, decode in zip(row, self._decode, strict=True)
+            ]
+        except (ValueError, TypeError, AttributeError, OverflowError) as exc:
+            raise MalformedRecordError(f"the row of session {row[0]}: {one_line(exc)}") from exc
 
 
 def _unchanged(value: Any) -> Any:

@@ -1,12 +1,9 @@
-"""The values of a row: times in UTC, and rows whose values make no record."""
+"""The values of a row, and errors, as both databases have them."""
 
 import datetime as dt
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
-
-from ..store import MalformedRecordError
 
 
 class UTCDateTime(sa.types.TypeDecorator[dt.datetime]):
@@ -27,18 +24,6 @@ class UTCDateTime(sa.types.TypeDecorator[dt.datetime]):
         if value is None:
             return None
         return value.astimezone(dt.UTC) if value.tzinfo else value.replace(tzinfo=dt.UTC)
-
-
-def decoded(row: Sequence[Any], decoders: Sequence[Callable[[Any], Any]]) -> list[Any]:
-    """Return the values of `row`, each by its decoder. Raises `MalformedRecordError`."""
-    try:
-        return [
-            None if value is None else decode(value)
-            for value, decode in zip(row, decoders, strict=True)
-        ]
-    except (ValueError, TypeError, AttributeError, OverflowError) as exc:
-        id_ = row[0].decode(errors="replace") if isinstance(row[0], bytes) else row[0]
-        raise MalformedRecordError(f"the row of session {id_}: {one_line(exc)}") from exc
 
 
 def one_line(exc: BaseException) -> str:

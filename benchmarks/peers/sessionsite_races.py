@@ -1,0 +1,11 @@
+"""Our site as production.ini describes it, with the pages of the races added."""
+
+from pyramid.config import Configurator
+from pyramid.paster import get_app
+
+from benchmarks.peers.install import PRODUCTION
+
+app = get_app(str(PRODUCTION))
+config = Configurator(registry=app.registry)
+config.include("benchmarks.peers.pyramid_races")
+config.commit()

@@ -1,0 +1,1 @@
+"""Races that sessions lose, run against several stacks by one client."""

@@ -1,1 +1,0 @@
-"""Four small apps with one set of pages, and what drives them: see benchmarks/races.py."""

@@ -1,0 +1,1 @@
+"""The store alone: against pgbench, step by step, and on big tables."""

@@ -1,0 +1,114 @@
+"""One load and one save, from libpq's bare calls up to the store."""
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg import pq
+from psycopg.types.string import TextLoader
+
+from benchmarks import ours
+from benchmarks.ours import Store
+
+Once = Callable[[int], object]
+"""One load and one save, of the row that has this number."""
+Run = Callable[[str, dict[str, Any]], Sequence[Sequence[Any]]]
+"""Runs a statement, given by its name and values; returns the rows."""
+
+
+def timed(once: Once, rows: int, seconds: float) -> tuple[float, float]:
+    """Microseconds of each, by the clock and by this process's CPU."""
+    numbers = random.Random(1)  # noqa: S311  # no secret
+    count = 0
+    for number in range(1, 50):  # until everything is prepared
+        once(number)
+    cpu, started = time.process_time(), time.perf_counter()
+    while time.perf_counter() < started + seconds:
+        once(numbers.randint(1, rows))
+        count += 1
+    took, used = time.perf_counter() - started, time.process_time() - cpu
+    return took / count * 1e6, used / count * 1e6
+
+
+def _by(run: Run) -> Once:
+    """One load and one save, of Python objects."""
+
+    def once(number: int) -> None:
+        values = ours.for_load(number)
+        rows = run("load", values)
+        run("save", ours.for_save(rows[0], values["now"]))
+
+    return once
+
+
+@contextmanager
+def libpq(store: Store, url: str) -> Iterator[Once]:
+    connection = pq.PGconn.connect(url.replace("+psycopg", "").encode())
+    for name in ours.VISIT:
+        connection.prepare(name.encode(), ours.statement(store, name).sql)
+
+    def run(name: str, values: dict[str, Any]) -> Any:
+        arguments = [values[each] for each in ours.statement(store, name).names]
+        result = connection.exec_prepared(name.encode(), arguments)
+        if result.status not in (pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK):
+            raise RuntimeError(connection.error_message)
+        return result
+
+    def once(number: int) -> None:
+        now = datetime.now(UTC).isoformat().encode()
+        row = run("load", {"record_id": ours.row_id(number).encode(), "now": now})
+        run("save", ours.for_save([row.get_value(0, i) for i in range(row.nfields)], now))
+
+    yield once
+    connection.finish()
+
+
+@contextmanager
+def cursor(store: Store, url: str) -> Iterator[Once]:
+    texts: dict[str, Any] = {
+        name: ours.with_values(store, name, "%({})s".format) for name in ours.VISIT
+    }
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.adapters.register_loader("json", TextLoader)
+        with connection.cursor() as cursor:
+
+            def run(name: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+                cursor.execute(texts[name], values)
+                return cursor.fetchall() if cursor.description else []
+
+            yield _by(run)
+
+
+@contextmanager
+def statements(store: Store, url: str) -> Iterator[Once]:
+    with closing(store.engine.raw_connection()) as pooled:
+        connection = pooled.dbapi_connection
+        yield _by(lambda name, values: ours.statement(store, name).run(connection, values)[0])
+
+
+@contextmanager
+def pool(store: Store, url: str) -> Iterator[Once]:
+    def run(name: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        with ours.lent(store) as connection:
+            found: Sequence[Sequence[Any]] = ours.statement(store, name).run(connection, values)[0]
+        return found
+
+    yield _by(run)
+
+
+@contextmanager
+def whole(store: Store, url: str) -> Iterator[Once]:
+    yield lambda number: ours.visit(store, number)
+
+
+STEPS: dict[str, Callable[[Store, str], AbstractContextManager[Once]]] = {
+    "libpq's prepared statements, called from Python": libpq,
+    "psycopg's cursor: parameters and rows as Python objects": cursor,
+    "the store's statements: the same objects, and a client-side time-out": statements,
+    "a connection of the pool for each statement": pool,
+    "the whole store: records, the look-out for outages": whole,
+}
