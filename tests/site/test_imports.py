@@ -1,6 +1,7 @@
 """One direction: which module of ours imports which (docs/architecture.md)."""
 
 import ast
+import re
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-import sessionsite
+import sessionsite.sessions.server
+import sessionsite.sessions.sql
 from tests import ROOT as PROJECT
 
 ROOT = Path(sessionsite.__file__).parent
@@ -92,11 +94,13 @@ IMPORTS = {
     "sessions.sql.postgresql": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.libpq",
     },
-    "sessions.sql.sqlite": {"sessions.ini", "sessions.sql.database", "sessions.sql.values"},
-    "sessions.sql.libpq": {"sessions.sql.values"},
+    "sessions.sql.sqlite": {
+        "sessions.ini", "sessions.sql.database", "sessions.sql.values", "sessions.store",
+    },
+    "sessions.sql.libpq": {"sessions.sql.values", "sessions.store"},
     "sessions.sql.table": {"sessions.sql.values"},
     "sessions.sql.database": set(),
-    "sessions.sql.values": {"sessions.store"},
+    "sessions.sql.values": set(),
 }  # fmt: skip
 
 
@@ -157,7 +161,7 @@ def test_a_store_of_ones_own_loads_no_database_driver() -> None:
 
 
 def test_every_public_name_is_there() -> None:
-    for package in (sessionsite.sessions, sys.modules["sessionsite.sessions.sql"]):
+    for package in (sessionsite.sessions, sessionsite.sessions.server, sessionsite.sessions.sql):
         assert [name for name in package.__all__ if not hasattr(package, name)] == []
 
 
@@ -166,6 +170,26 @@ def test_the_document_lists_every_module() -> None:
     for path in MODULES.values():
         package = path.stem == "__init__"
         assert (f"{path.parent.name}/" if package else f"{path.name}`") in text, path
+
+
+def test_a_request_is_followed_through_the_document_without_going_back() -> None:
+    text = (PROJECT / "docs" / "architecture.md").read_text("utf-8")
+    table = text[text.index("| file | on the way in |") :].partition("\n\n")[0]
+    names = [
+        (path.replace("/", "."), row)
+        for row, line in enumerate(table.splitlines()[2:])
+        for path in re.findall(r"`([a-z_/]+)\.py`", line.split("|")[1])
+    ]
+    places = {n if n in MODULES else f"sessions.sql.{n}": row for n, row in names}
+    assert len(places) >= 15
+    assert places.keys() <= MODULES.keys()
+    back = [
+        (name, other)
+        for name, row in places.items()
+        for other in IMPORTS[name] & places.keys() - {"sessions.store"}  # it runs nothing
+        if places[other] < row
+    ]
+    assert back == []
 
 
 def test_no_module_is_over_300_lines() -> None:
