@@ -34,7 +34,7 @@ class MemoryStore(SessionStore):
             if newest is None or newest.version != expected_version:
                 return False
             self._records[record.id] = newest.saved(
-                record.payload, record.seen_at, record.expires_at
+                record.payload, record.seen_at, record.expires_at, record.token_confirmed
             )
             return True
 

@@ -29,7 +29,7 @@ class RecordExistsError(ValueError):
 
 
 class MalformedRecordError(ValueError):
-    """A row is there, but its values make no record: somebody has edited it by hand."""
+    """A row is there, but its values make no record: it was edited by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,19 @@ class Record:
     old_token_valid: bool = False
     """The last rotation was by time: the old token still opens the session during the grace."""
     rotated_at: datetime | None = None
+    token_confirmed: bool = False
+    """A request has presented the token: its answer was not lost. False again at each rotation."""
 
     def expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
 
-    def saved(self, payload: str, seen_at: datetime, expires_at: datetime | None) -> "Record":
+    def saved(
+        self,
+        payload: str,
+        seen_at: datetime,
+        expires_at: datetime | None,
+        token_confirmed: bool,
+    ) -> "Record":
         """Return the next version: what `SessionStore.save` makes of this record's row."""
         return Record(  # dataclasses.replace takes twice as long, and each page does this
             id=self.id,
@@ -71,6 +79,7 @@ class Record:
             old_token_hash=self.old_token_hash,
             old_token_valid=self.old_token_valid,
             rotated_at=self.rotated_at,
+            token_confirmed=token_confirmed,
         )
 
 
@@ -101,10 +110,10 @@ class SessionStore(Protocol):
 
     @abstractmethod
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
-        """Write payload, seen_at and expires_at to the row with this id: the fast path.
+        """Write payload, seen_at, expires_at and token_confirmed to the row: the fast path.
 
         Never creates, and never changes a token hash. Returns False, with nothing written, if the
-        row is gone, has expired, or is at another version than `expected_version`.
+        row with this id is gone, has expired, or is at another version than `expected_version`.
         """
 
     @abstractmethod

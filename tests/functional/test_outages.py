@@ -11,7 +11,7 @@ import pytest
 from pyramid.scripts import pserve
 
 from sessionsite.cli import main
-from sessionsite.sessions.settings import DEVELOPMENT_SECRET
+from sessionsite.sessions.checks import DEVELOPMENT_SECRET
 from sessionsite.testing import in_parallel
 from tests.harness import free_port
 from tests.harness.postgres import Postgres

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from sessionsite.sessions.sql.postgresql import connection_parameters
 from tests.harness.postgres import Postgres
 from tests.races.clients import Crowd, Site
 from tests.races.gates import GateKeeper
@@ -64,7 +65,9 @@ def start(
 
 def select(site: Site, expression: str, id: str) -> object:
     """What a client in a zone of its own reads from the table."""
-    with psycopg.connect(site.url, options=f"-c timezone={CLIENT}") as connection:
+    with psycopg.connect(
+        **connection_parameters(site.url), options=f"-c timezone={CLIENT}"
+    ) as connection:
         query = f"SELECT {expression} FROM sessions WHERE id = %s"
         row = connection.execute(query, [id]).fetchone()
     return row[0] if row else None

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from sessionsite.cli import main, table
 from sessionsite.sessions import prune_all
-from sessionsite.sessions.settings import MIN_SECRET_LENGTH
+from sessionsite.sessions.checks import MIN_SECRET_LENGTH
 from sessionsite.testing import record
 from tests import ROOT
 from tests.harness import free_port
