@@ -14,12 +14,18 @@ from tests import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md"]
 CODE = sorted((ROOT / "sessionsite").rglob("*.py"))
-TEXTS = [*PAGES, ROOT / "CHANGES.txt"]
+TEXTS = [
+    *PAGES,
+    ROOT / "CHANGES.txt",
+    ROOT / "development.ini",
+    ROOT / "production.ini",
+    *sorted((ROOT / "deploy").iterdir()),
+]
 
 # Each has to be read twice, or is a second word for a thing.
 PHRASES = {
     r"\bsweep(?!ing\b)\w*": "prune",
-    r"\b(some|every|any)body\b": "anyone, another request, all visitors",
+    r"(?<![\w-])(some|every|any)body\b": "anyone, another request, all visitors",
     r"\b(?<!anyone )who has\b": "anyone who, the visitor with",
     r"\b(one|once|twice) an? (?!time\b|day\b)\w+": "one per, once per",
     r"\bwho waits\b": "a request that waits",
@@ -29,9 +35,9 @@ PHRASES = {
     r"\bcookies?'s? secrets?\b": "token",
     r"\bhashed key\b|\bold_key\b|\bold_open\b": "token_hash, old_token_hash, old_token_valid",
 }
-# Modules, and names in them, that have gone.
+# Modules that have gone.
 GONE = r"\b(outage|pool|lease|headers|facts|details|configuration|words)\.py\b"
-# A sentence of another's file that still waits for its author.
+# Found, and still to be mended.
 LEFT = {("sessions/store.py", "somebody")}
 # What a page tells its reader to write, or a program writes.
 MADE = {
