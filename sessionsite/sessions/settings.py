@@ -31,55 +31,55 @@ class CookieSettings:
 
     secrets: tuple[str, ...] = key(
         words("text"),
-        "Signs the cookies. Several, separated by white space, newest first: the first signs, all "
-        "verify. [How to rotate it](#rotating-the-signing-secret). The server factory refuses a "
-        "secret of fewer than 32 characters, and one that is printed in this project or in the "
-        "Express tutorial.",
+        "Signs the cookies. White space separates several, newest first: the first one signs, and "
+        "each of them verifies. [How to rotate it](#rotating-the-secret). The server factory "
+        "refuses a secret of fewer than 32 characters, and one that is printed in this project or "
+        "in the Express tutorial.",
         name="secret",
     )
     cookie_name: str = key(
         text(),
         "At most 32 characters, so that name and value stay within the 4,096 bytes that browsers "
-        "keep. Give each app on one host name its own: cookies know no ports. `production.ini`: "
-        "`__Host-sessionsite`.",
+        "keep. Apps on one host name need different names, since cookies know no ports. "
+        "`production.ini`: `__Host-sessionsite`.",
         default="sessionsite",
     )
     max_age: int | None = key(
         whole_or_none("seconds"),
-        "How long browsers keep the cookie; `none`: until the browser is closed. It ends no "
-        "session on the server: `session.timeout` and `session.lifetime` do. With the server "
-        "factory it is at least `session.lifetime`. `production.ini`: `43200`.",
+        "How long browsers keep the cookie; `none`: until the browser is closed. On the server, "
+        "`session.timeout` and `session.lifetime` end the session. With the server factory the "
+        "value is at least `session.lifetime`. `production.ini`: `43200`.",
         default=None,
     )
     path: str = key(text("path"), "The path that the cookie is for.", default="/")
     domain: str | None = key(
         optional_text("host name"),
-        "Unset, the cookie goes to the very host that set it, and to no other. Set, it goes to "
-        "all subdomains of the domain as well.",
+        "Unset: the cookie goes to the host that set it, and to no other. Set: the cookie also "
+        "goes to all subdomains of the domain.",
         default=None,
     )
     secure: bool | Literal["auto"] = key(
         BOOLEAN,
-        "Send the cookie over https alone. With the server factory also `auto`: over https alone "
-        "if the request came over https. `production.ini`: `true`.",
+        "Whether the cookie is sent over https alone. With the server factory also `auto`: as "
+        "`true` for a request that came over https, else as `false`. `production.ini`: `true`.",
         default=False,
     )
-    httponly: bool = key(BOOLEAN, "Hide the cookie from scripts.", default=True)
+    httponly: bool = key(BOOLEAN, "Whether the cookie is hidden from scripts.", default=True)
     samesite: str = key(
         choice({"lax": "Lax", "strict": "Strict", "none": "None"}, "`Lax`, `Strict`, `None`"),
-        "Whether requests that other sites cause carry the cookie. `None` is the attribute's "
-        "value, not the absence of it, and needs `session.secure = true`.",
+        "Whether requests that other sites cause carry the cookie. `None` is a value of the "
+        "attribute, not its absence, and needs `session.secure = true`.",
         default="Lax",
     )
     timeout: int | None = key(
         whole_or_none("seconds"),
-        "Idle time-out: the session ends so long after its last visit.",
+        "Idle time-out: how long after its last visit the session ends.",
         default=1200,
     )
     reissue_time: int = key(
         whole("seconds", minimum=0),
-        "The expiry is pushed back at most once in so many seconds. `0`: with every request that "
-        "uses the session. Less than `session.timeout`.",
+        "The shortest time between two extensions of the expiry. `0`: every request that uses the "
+        "session extends it. Must be less than `session.timeout`.",
         default=120,
         documented="`120`, or a tenth of `session.timeout` if that is less",
     )
@@ -97,8 +97,8 @@ class CookieSettings:
     )
     set_on_exception: bool = key(
         BOOLEAN,
-        "Whether changes are kept when the request ended in an exception, even one that an "
-        "exception view has answered.",
+        "Whether changes are kept if the request ends in an exception, even in one that an "
+        "exception view answers.",
         default=True,
     )
 
@@ -121,18 +121,18 @@ class ServerSettings(CookieSettings):
     )
     lifetime: int | None = key(
         whole_or_none("seconds"),
-        "Absolute time-out: the session ends so long after its creation, however busy it is.",
+        "Absolute time-out: how long after its creation the session ends, however busy it is.",
         default=43200,
     )
     renewal_time: int | None = key(
         whole_or_none("seconds"),
-        "The session gets a new token once its token is so old: [rotation by "
+        "How old a token may become before the next request replaces it: [rotation by "
         "time](#rotation-by-time).",
         default=None,
     )
     renewal_grace: int = key(
         whole("seconds"),
-        "So long after a rotation by time the old token still opens the session.",
+        "How long after a rotation by time the old token still opens the session.",
         default=60,
     )
     new_timeout: int | None = key(
@@ -157,17 +157,16 @@ class ServerSettings(CookieSettings):
     )
     prune_interval: int | None = key(
         whole_or_none("seconds"),
-        "Expired rows are deleted from inside the server, after so many seconds on average; each "
-        "pause is 50 to 150 % of it, at random. One process prunes at a time, in batches of "
-        "1,000. `none` leaves it to `sessionsite prune CONFIG_URI`. An expired row opens nothing, "
-        "pruned or not.",
+        "The average pause between two prunings inside the server; each pause is 50 to 150 % of "
+        "that, at random. One process prunes at a time, in batches of 1,000 rows. `none` leaves "
+        "pruning to `sessionsite prune CONFIG_URI`. An expired row opens nothing, pruned or not.",
         default=900,
     )
     store: str | None = key(
         optional_text("dotted name"),
         "[A store of your own](writing-a-store.md): a callable that takes the settings and "
-        "returns a `SessionStore`. It reads its own keys, under `session.store.`. Unset, the "
-        "store is the SQL store.",
+        "returns a `SessionStore`. The keys below `session.store.` are for the callable. Unset: "
+        "the SQL store.",
         default=None,
     )
 
@@ -185,16 +184,15 @@ class SQLSettings:
     )
     create_table: bool = key(
         BOOLEAN,
-        "Create the table at start where it is missing, as `sessionsite init-db CONFIG_URI` does. "
+        "Whether a missing table is created at start, as `sessionsite init-db CONFIG_URI` does. "
         "The role then needs the right to create tables for as long as the site runs.",
         default=False,
         name="sql.create_table",
     )
     timeout: int = key(
         whole("seconds"),
-        "How long a request waits for the store: to connect, for a free connection of the pool, "
-        "for a statement. Each of these waits has its own limit. When one runs out, the answer is "
-        "the 503 page.",
+        "How long a request waits for each of these: a new connection, a free connection of the "
+        "pool, a statement. When the time is up, the answer is the 503 page.",
         default=5,
         name="sql.timeout",
     )

@@ -42,7 +42,7 @@ class TestCookie:
             assert session == {"a": 1}
             session.invalidate()
             session["b"] = 2
-        visitor.factory = kit.factory(secret=new)  # what is signed now is signed with the new one
+        visitor.factory = kit.factory(secret=new)  # it signed the response above
         assert data_of(visitor) == {"b": 2}
 
     def test_a_secret_that_is_taken_away_opens_nothing(self, kit: Kit) -> None:

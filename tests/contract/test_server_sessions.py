@@ -159,7 +159,7 @@ class TestTokens:
         for value in values:
             for text in (value.decode("latin-1"), base64.urlsafe_b64encode(value).decode()):
                 assert visitor.open(HTTP_COOKIE=f"sessionsite={text}").session.new
-            # and with the real secret: as a token, with the id and without it
+            # and signed with the real secret: the value as a token, with the id and without it
             for token in (value, hashlib.sha256(value).digest(), value[:32].ljust(32)):
                 for id_text in (record.id, ""):
                     assert visitor.open(HTTP_COOKIE=signed(visitor, id_text, token)).session.new

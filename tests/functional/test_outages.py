@@ -155,7 +155,7 @@ def test_the_wait_is_bounded_while_more_visitors_wait_than_there_are_threads(
     with start_worker(tmp_path, config, DATABASE_URL=url) as worker:
         database.pause()
         start = time.monotonic()
-        # twice as many as threads, and one who needs no session, behind them in the queue
+        # twice as many as threads, and one visitor without a session, behind them in the queue
         answers = in_parallel(
             9, lambda number: Browser(worker.url).get("/static/site.css" if number == 8 else "/")
         )

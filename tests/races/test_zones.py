@@ -133,7 +133,7 @@ def test_by_the_databases_own_clock_a_session_has_its_idle_time_before_it(start:
 
 
 def test_by_the_real_clock_sessions_end_when_they_say(start: Start) -> None:
-    """Each is asked for once, which would prolong it, at its own distance from its end."""
+    """Ask for each session once, since a request extends it, at its own distance from its end."""
     distances = [-1.0, -0.5, -0.2, 0.0, 0.05, 0.2, 0.5]
     judged = set()
     with start({"session.timeout": "2"}) as site, site.crowd(len(distances)) as crowd:

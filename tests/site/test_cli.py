@@ -74,7 +74,7 @@ def select(url: str, statement: str) -> Any:
 
 
 def one_line(stderr: str) -> str:
-    """What a command that failed says: one line, that says who says it."""
+    """What a failed command prints: one line, which begins with the command's name."""
     (line,) = stderr.splitlines()
     assert line.startswith("sessionsite: ")
     return line
