@@ -85,8 +85,8 @@ class CookieSettings:
     )
     partitioned: bool = key(
         BOOLEAN,
-        "Give each site that embeds this one a cookie of its own (CHIPS). Needs `session.secure = "
-        "true` and `session.samesite = None`.",
+        "Have browsers keep one cookie per site that embeds this one (CHIPS). Needs "
+        "`session.secure = true` and `session.samesite = None`.",
         default=False,
     )
     allow_insecure: tuple[str, ...] = key(

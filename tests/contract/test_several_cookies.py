@@ -1,10 +1,12 @@
 """Cookies as RFC 6265 has them, and several of one name: nobody plants a session, or locks out."""
 
 import logging
+from datetime import datetime
 from typing import Any
 
 import pytest
 
+from sessionsite.sessions import Record
 from tests.contract.kit import Kit, begin, data_of, on_servers
 from tests.harness.visitor import Visitor
 
@@ -144,7 +146,13 @@ class TestSeveralOfOneName:
         others = [value_of(begin(kit)) for _ in range(10)]
         reads = []
         load = kit.store.load
-        monkeypatch.setattr(kit.store, "load", lambda *args: reads.append(args) or load(*args))
+
+        def counted(id: str, now: datetime) -> Record | None:
+            reads.append(id)
+            record: Record | None = load(id, now)
+            return record
+
+        monkeypatch.setattr(kit.store, "load", counted)
         header = "; ".join(f"{NAME}={value}" for value in [*others, value_of(victim)])
         assert opened(victim, header) == {}
         assert len(reads) <= 4

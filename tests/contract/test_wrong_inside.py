@@ -126,7 +126,7 @@ class TestUnderARequestInFlight:
     ids=str,
 )
 def test_cs_input_times_that_are_out_of_range_are_a_new_session(
-    kit: Kit, changes: dict[str, datetime], caplog: pytest.LogCaptureFixture
+    kit: Kit, changes: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     visitor = kit.visitor()
     record = None
