@@ -163,11 +163,8 @@ class SessionRow:
             merged = merge_texts(base.payload, payload, newest.payload)
             return self._used(newest, self._text(change(merged), newest), now)
 
-        record = self._update(base.id, apply)
-        if record is None:
+        if self._update(base.id, apply) is None:
             raise SessionEndedError(f"session {self.id} has ended")
-        if self.record is base:  # `change` may have ended the session
-            self.record = record
 
     def reload(self) -> str:
         """Read the row anew, and return its payload; that of no row is empty.
@@ -176,11 +173,10 @@ class SessionRow:
         """
         if self.record is None:
             return EMPTY
-        record = None if self.spent else self._update(self.record.id, lambda newest: newest)
-        if record is None:
+        newest = None if self.spent else self._update(self.record.id, lambda newest: newest)
+        if newest is None:
             raise SessionEndedError(f"session {self.id} has ended")
-        self.record = record
-        return record.payload
+        return newest
 
     def _create(self, payload: str, now: datetime) -> Record:
         token = new_token()
@@ -208,7 +204,7 @@ class SessionRow:
             merged = merge_texts(record.payload, used.payload, newest.payload)
             return self._used(newest, merged, now)
 
-        return self._store_newest(record.id, change)
+        return self._update(record.id, change)
 
     def _save_fast(self, record: Record, used: Record, now: datetime) -> bool:
         """Save in one statement; return False if the row is at another version, or gone."""
@@ -245,7 +241,7 @@ class SessionRow:
                 token_confirmed=False,
             )
 
-        newest = self._store_newest(record.id, change)
+        newest = self._update(record.id, change)
         if newest is not None:
             self._rotating = False
             if self.record and same_hash(self.record.token_hash, token_hash):
@@ -253,20 +249,18 @@ class SessionRow:
                 self.answer = Credentials(self.id, token)
         return newest
 
-    def _store_newest(self, id: str, change: Callable[[Record], Record]) -> str | None:
-        if record := self._update(id, change):
-            self.record = record
-            return record.payload
-        return None
-
     def _delete_ended(self) -> None:
         if self.ended_id is None:
             return
         id_, self.ended_id = self.ended_id, None
-        found: list[Record] = []
-        # Not the store's `delete`: we must know whether this request deleted the row, since only
-        # then may it clear the cookie.
-        self._call(self._store.update, id_, self._now(), found.append)
+        found: list[Record | None] = []
+        try:
+            # Not the store's `delete`: we must know whether this request deleted the row, since
+            # only then may it clear the cookie.
+            self._call(self._store.update, id_, self._now(), found.append)
+        except MalformedRecordError:  # it was edited by hand meanwhile: a logout holds all the same
+            self._call(self._store.delete, id_)
+            found.append(None)
         if found:
             self.answer = "end"
         else:
@@ -287,14 +281,18 @@ class SessionRow:
             log.error("Session store: %s", exc)
             raise
 
-    def _update(self, id: str, change: Callable[[Record], Record]) -> Record | None:
-        """Call the store's `update`; a row that is gone stays gone, and this session is over."""
+    def _update(self, id: str, change: Callable[[Record], Record]) -> str | None:
+        """Call the store's `update`; return what is stored now, or None if the session is over."""
+        before = self.record
         try:
-            record = self._call(self._store.update, id, self._now(), change)
+            newest = self._call(self._store.update, id, self._now(), change)
         except MalformedRecordError as exc:
             log.warning("Session store: %s", exc)
-            record = None
-        if record is None:
+            newest = None
+        if newest is None:
             self.spend()
             log.info("Session %s: ended while a request was using it", id)
-        return record
+            return None
+        if self.record is before:  # `change` may have ended the session
+            self.record = newest
+        return newest.payload
