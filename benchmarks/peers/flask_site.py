@@ -1,6 +1,5 @@
 """Flask-Session on SQLAlchemy, for `python -m waitress benchmarks.peers.flask_site:app`."""
 
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from werkzeug.wrappers import Response
 
 from benchmarks.peers.visit import PATHS, TIMEOUT, TITLES, visit
 
-logging.getLogger("waitress.queue").setLevel("ERROR")  # as production.ini does
 app = Flask(__name__)
 app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
 app.config.update(

@@ -1,16 +1,54 @@
-"""The three pages, and those of the races."""
+"""Django with its `db` sessions, for `python -m waitress benchmarks.peers.django_site:app`."""
 
+import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import django
+from django.conf import settings
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import path
 
-from benchmarks.peers.visit import PATHS, TITLES, visit
+from benchmarks.peers.visit import PATHS, TIMEOUT, TITLES, visit
 
 View = Callable[..., HttpResponse]
+url = urlsplit(os.environ["DATABASE_URL"])
+settings.configure(
+    SECRET_KEY=os.environ["SESSION_SECRET"],
+    ALLOWED_HOSTS=["bench.example"],
+    ROOT_URLCONF=__name__,
+    INSTALLED_APPS=["django.contrib.sessions"],
+    MIDDLEWARE=["django.contrib.sessions.middleware.SessionMiddleware"],
+    SESSION_COOKIE_AGE=TIMEOUT,
+    SESSION_COOKIE_HTTPONLY=True,
+    SESSION_COOKIE_SAMESITE="Lax",
+    SESSION_COOKIE_SECURE=True,
+    USE_TZ=True,
+    DATABASES={
+        "default": {
+            "ENGINE": "django.db.backends.postgresql",
+            "HOST": url.hostname,
+            "PORT": url.port,
+            "NAME": url.path.lstrip("/"),
+            "USER": url.username,
+            "PASSWORD": url.password,
+            "CONN_MAX_AGE": None,  # kept open; Django's default would connect for each request
+        }
+    },
+    TEMPLATES=[
+        {
+            "BACKEND": "django.template.backends.django.DjangoTemplates",
+            "DIRS": [Path(__file__).parent / "templates"],
+        }
+    ],
+)
+django.setup()
 
 
 def page(name: str) -> View:
@@ -84,3 +122,7 @@ urlpatterns = [
     path("login/<user>", login),
     path("logout", logout),
 ]
+app = WSGIHandler()
+
+if __name__ == "__main__":
+    call_command("migrate", verbosity=0)
