@@ -1,180 +1,220 @@
-"""The figures of a run, what follows from them, and what the site is to reach."""
+"""The figures of a run, and what its page shows of them."""
+# ruff: noqa: RUF001  # an en dash is meant
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import sub, truediv
 from statistics import median
-from typing import Any
+
+from benchmarks.chart import Bar, chart
+from benchmarks.cli import Blocks, table
+from benchmarks.peers.stacks import Stack
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Round:
-    """One stack under load for some seconds. Times are in microseconds."""
+    """One stack under load for some seconds."""
 
     rate: float
     """Requests per second."""
     p50: float
     p99: float
-    server_cpu: float
-    """Of all its processes, for each request."""
-    database_cpu: float
-    """Of PostgreSQL, or Redis, for each request."""
-    others_cpu: float
+    """Milliseconds."""
+    server: float
+    """CPU of all its processes, in microseconds per request."""
+    database: float
+    """CPU of PostgreSQL, or Redis, in microseconds per request."""
+    others: float
     """The share of the machine that processes took that are none of the benchmark's."""
-    errors: int
 
     @property
     def cpu(self) -> float:
-        return self.server_cpu + self.database_cpu
+        return self.server + self.database
 
 
-@dataclass(slots=True)
+@dataclass
 class Figures:
     """One stack, over all rounds."""
 
-    name: str
-    store: str | None
-    pinned: bool
-    """Whether each of its processes had to keep to one core."""
-    sizes: list[int]
-    """Bytes of each page's body."""
-    statements: dict[str, float] = field(default_factory=dict)
-    """How many of each kind a visit needs."""
+    stack: Stack
+    bytes_of_pages: list[int]
+    rounds: list[Round] = field(default_factory=list)
+    statements: Counter[str] = field(default_factory=Counter)
+    """How many of each kind `counted` visits needed."""
+    counted: int = 1
     peak_memory: int = 0
     """Bytes, of all its processes."""
-    rounds: list[Round] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Results:
-    when: str
-    commit: str
-    settings: dict[str, Any]
-    machine: dict[str, str]
-    versions: dict[str, dict[str, str]] = field(default_factory=dict)
-    stacks: dict[str, Figures] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    """Who could not be measured, and why."""
-    remarks: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A figure over all rounds: its median, and how far it went."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> "Spread":
-        return cls(median(values), min(values), max(values))
-
-
-Figure = Callable[[Round], float]
-
-
-def spread(figures: Figures, figure: Figure) -> Spread:
-    return Spread.of([figure(each) for each in figures.rounds])
-
-
-def ratio(figures: Figures, base: Figures, figure: Figure) -> Spread:
-    """How `figures` relate to `base`, each round by itself: what was measured side by side."""
-    pairs = zip(figures.rounds, base.rounds, strict=False)
-    return Spread.of([figure(here) / figure(there) for here, there in pairs])
-
-
-def added(figures: Figures, bare: Figures, figure: Figure) -> list[float]:
-    """What the session adds in each round to the same pages without one."""
-    pairs = zip(figures.rounds, bare.rounds, strict=False)
-    return [figure(here) - figure(there) for here, there in pairs]
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a session adds to the same pages without one."""
-
-    text: str
-    unit: str
-    express: Spread
-    ours: Spread
-    ratio: Spread
-    wanted: float | None
-
-
-COSTS: tuple[tuple[str, str, Figure, float | None], ...] = (
-    ("server CPU", "µs", lambda each: each.server_cpu, 0.5),
-    ("p99", "ms", lambda each: each.p99 / 1000, 0.5),
-    ("server and database CPU", "µs", lambda each: each.cpu, None),
-)
-
-
-def session_costs(results: Results) -> list[Cost]:
-    """What heads the report; empty where one of the four is missing."""
-    found = [
-        results.stacks.get(f"{who}{end}")
-        for who in ("express", "sessionsite")
-        for end in ("", "-none")
-    ]
-    express, express_none, ours, ours_none = found
-    if not (express and express_none and ours and ours_none):
-        return []
-    costs = []
-    for text, unit, figure, wanted in COSTS:
-        theirs = added(express, express_none, figure)
-        own = added(ours, ours_none, figure)
-        relative = Spread.of([here / there for here, there in zip(own, theirs, strict=False)])
-        costs.append(Cost(text, unit, Spread.of(theirs), Spread.of(own), relative, wanted))
-    return costs
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    text: str
-    wanted: float
-    at_least: bool
-    found: Spread | None
-    """None where one of those compared is missing."""
 
     @property
-    def verdict(self) -> str:
-        if self.found is None:
-            return ""
-        if self.found.low <= 0:  # a session that adds less than nothing
-            return "too noisy to tell"
-        found = round(self.found.median, 2)
-        return (
-            "met" if (found >= self.wanted if self.at_least else found <= self.wanted) else "missed"
-        )
+    def per_visit(self) -> dict[str, float]:
+        found = {kind: round(n / self.counted, 2) for kind, n in self.statements.items()}
+        # Once or twice in all: the store's own, not the visits'.
+        return {kind: n for kind, n in found.items() if n > 0.02}
 
 
-# What is compared, with whose, the goal, whether more is better.
-GOALS: tuple[tuple[str, str, Figure, float, bool], ...] = (
-    ("requests/s, of Express's", "express", lambda each: each.rate, 1.5, True),
-    ("p99, of Express's", "express", lambda each: each.p99, 1.0, False),
-    ("server and database CPU, of Express's", "express", lambda each: each.cpu, 0.6, False),
-    ("requests/s, of Django's", "django", lambda each: each.rate, 5.0, True),
-    ("requests/s, of Flask-Session's", "flask", lambda each: each.rate, 6.0, True),
+class Results(dict[str, Figures]):
+    """What was found, by the stack's key. Who is not there raises KeyError.
+
+    All is computed in each round by itself: what was measured side by side.
+    """
+
+    def all(self, key: str, figure: str) -> list[float]:
+        return [getattr(each, figure) for each in self[key].rounds]
+
+    def ratio(self, key: str, other: str, figure: str) -> list[float]:
+        return list(map(truediv, self.all(key, figure), self.all(other, figure)))
+
+    def added(self, key: str, figure: str) -> list[float]:
+        """What the session adds to the same pages without one."""
+        return list(map(sub, self.all(key, figure), self.all(f"{key}-none", figure)))
+
+    def added_ratio(self, figure: str) -> list[float]:
+        ours, express = self.added("sessionsite", figure), self.added("express", figure)
+        return list(map(truediv, ours, express))
+
+
+COSTS = {"server": "server CPU, µs", "p99": "p99, ms", "cpu": "server and database CPU, µs"}
+# Heading, figure, whether it is that of Express.
+COLUMNS = (
+    ("requests/s", "rate", False),
+    ("of Express", "rate", True),
+    ("p50 ms", "p50", False),
+    ("p99 ms", "p99", False),
+    ("of Express", "p99", True),
+    ("server CPU µs", "server", False),
+    ("database CPU µs", "database", False),
+    ("both, of Express", "cpu", True),
+)
+# What is to be reached: the text, the values that count, the goal, whether more is better.
+GOALS: tuple[tuple[str, Callable[[Results], Sequence[float]], float, bool], ...] = (
+    (
+        "server CPU that the session adds, of Express's",
+        lambda r: r.added_ratio("server"),
+        0.5,
+        False,
+    ),
+    ("p99 that the session adds, of Express's", lambda r: r.added_ratio("p99"), 0.5, False),
+    ("requests/s, of Express's", lambda r: r.ratio("sessionsite", "express", "rate"), 1.5, True),
+    ("p99, of Express's", lambda r: r.ratio("sessionsite", "express", "p99"), 1.0, False),
+    (
+        "server and database CPU, of Express's",
+        lambda r: r.ratio("sessionsite", "express", "cpu"),
+        0.6,
+        False,
+    ),
+    ("requests/s, of Django's", lambda r: r.ratio("sessionsite", "django", "rate"), 5.0, True),
+    (
+        "requests/s, of Flask-Session's",
+        lambda r: r.ratio("sessionsite", "flask", "rate"),
+        6.0,
+        True,
+    ),
+    ("statements per request", lambda r: [sum(r["sessionsite"].per_visit.values())], 2.0, False),
+    (
+        "peak memory, of Express's",
+        lambda r: [r["sessionsite"].peak_memory / r["express"].peak_memory],
+        1.0,
+        False,
+    ),
 )
 
 
-def goals(results: Results) -> list[Goal]:
-    """Each goal with what was found."""
-    ours, express = results.stacks.get("sessionsite"), results.stacks.get("express")
-    statements = Spread.of([sum(ours.statements.values())]) if ours else None
-    memory = Spread.of([ours.peak_memory / express.peak_memory]) if ours and express else None
-    added = [
-        Goal(f"{cost.text} that the session adds, of Express's", cost.wanted, False, cost.ratio)
-        for cost in session_costs(results)
-        if cost.wanted is not None
+def number(value: float, decimals: int | None = None) -> str:
+    if decimals is None:
+        decimals = 0 if abs(value) >= 100 else 1
+    return f"{value:,.{decimals}f}"
+
+
+def cell(values: Sequence[float], *, relative: bool = False) -> str:
+    """The median; below it the lowest and the highest."""
+    decimals = 2 if relative else None
+    low, middle, high = (number(f(values), decimals) for f in (min, median, max))
+    return f"{f'**{middle}**' if relative else middle}<br><small>{low}–{high}</small>"
+
+
+def costs(results: Results) -> str:
+    """What the session adds to each request."""
+    try:
+        rows = [
+            [
+                text,
+                cell(results.added("express", figure)),
+                cell(results.added("sessionsite", figure)),
+                cell(results.added_ratio(figure), relative=True),
+            ]
+            for figure, text in COSTS.items()
+        ]
+    except KeyError as missing:
+        return f"Not measured: {missing} took no part.\n"
+    return table(["what the session adds", "Express", "ours", "ours of Express's"], rows)
+
+
+def side_by_side(results: Results) -> str:
+    rows = []
+    for key, found in results.items():
+        row = [f"**{found.stack.name}**" if key == "sessionsite" else found.stack.name]
+        for _, figure, relative in COLUMNS:
+            if (relative and "express" not in results) or (
+                figure == "database" and not found.stack.store
+            ):
+                row.append("–")
+            elif relative:
+                row.append(cell(results.ratio(key, "express", figure), relative=True))
+            else:
+                row.append(cell(results.all(key, figure)))
+        row.append(", ".join(f"{n:g} {kind}" for kind, n in found.per_visit.items()) or "–")
+        row.append(f"{found.peak_memory / 2**20:.0f}")
+        rows.append([*row, f"{min(found.bytes_of_pages)}–{max(found.bytes_of_pages)}"])
+    headings = [heading for heading, *_ in COLUMNS]
+    return table(["", *headings, "statements", "peak MiB", "page bytes"], rows)
+
+
+def goals(results: Results) -> str:
+    rows = []
+    for text, values, goal, more in GOALS:
+        try:
+            found = values(results)
+        except KeyError:
+            measured, verdict = "not measured", ""
+        else:
+            middle = round(median(found), 2)
+            measured = f"{middle:.2f}"
+            verdict = "met" if (middle >= goal if more else middle <= goal) else "missed"
+            if min(found) <= 0:  # a session that adds less than nothing
+                verdict = "too noisy to tell"
+        rows.append([text, f"{'≥' if more else '≤'} {goal:g}", measured, verdict])
+    return table(["", "goal", "measured", ""], rows)
+
+
+def drawn(results: Results) -> str:
+    parts = []
+    for figure in ("server", "p99"):
+        if results.keys() >= {"express", "express-none", "sessionsite", "sessionsite-none"}:
+            both = {"Express, connect-pg-simple": "express", "ours": "sessionsite"}
+            values = {name: median(results.added(key, figure)) for name, key in both.items()}
+            bars = [Bar(name, number(value), max(value, 0)) for name, value in values.items()]
+            parts.append((f"What the session adds to a request: {COSTS[figure]}", bars))
+    rates = [
+        Bar(found.stack.name, number(rate), rate)
+        for key, found in results.items()
+        if found.stack.store
+        for rate in [median(results.all(key, "rate"))]
     ]
-    compared = [
-        Goal(text, wanted, more, ratio(ours, other, figure) if ours and other else None)
-        for text, key, figure, wanted, more in GOALS
-        for other in [results.stacks.get(key)]
+    cpu = [
+        Bar(found.stack.name, number(server + database), server, database)
+        for key, found in results.items()
+        for server, database in [[median(results.all(key, f)) for f in ("server", "database")]]
     ]
-    return [
-        *added,
-        *compared,
-        Goal("statements per request", 2.0, False, statements),
-        Goal("peak memory, of Express's", 1.0, False, memory),
-    ]
+    parts += [("Requests per second", rates)] if rates else []
+    parts += [("CPU per request, in µs: the server's, and (orange) the database's", cpu)]
+    return chart("What a session costs: ours and its peers", parts)
+
+
+def blocks(results: Results) -> Blocks:
+    return {
+        "costs": costs(results),
+        "side by side": side_by_side(results),
+        "goals": goals(results),
+        "svg": drawn(results),
+    }
