@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -16,17 +16,16 @@ from benchmarks.ours import Store
 
 Once = Callable[[int], object]
 """One load and one save, of the row that has this number."""
-Run = Callable[[str, dict[str, Any]], Sequence[Sequence[Any]]]
+Run = Callable[[str, dict[str, Any]], Any]
 """Runs a statement, given by its name and values; returns the rows."""
 
 
 def timed(once: Once, rows: int, seconds: float) -> tuple[float, float]:
     """Microseconds of each, by the clock and by this process's CPU."""
     numbers = random.Random(1)  # noqa: S311  # no secret
-    count = 0
     for number in range(1, 50):  # until everything is prepared
         once(number)
-    cpu, started = time.process_time(), time.perf_counter()
+    cpu, started, count = time.process_time(), time.perf_counter(), 0
     while time.perf_counter() < started + seconds:
         once(numbers.randint(1, rows))
         count += 1
@@ -39,8 +38,7 @@ def _by(run: Run) -> Once:
 
     def once(number: int) -> None:
         values = ours.for_load(number)
-        rows = run("load", values)
-        run("save", ours.for_save(rows[0], values["now"]))
+        run("save", ours.for_save(run("load", values)[0], values["now"]))
 
     return once
 
@@ -48,7 +46,7 @@ def _by(run: Run) -> Once:
 @contextmanager
 def libpq(store: Store, url: str) -> Iterator[Once]:
     connection = pq.PGconn.connect(url.replace("+psycopg", "").encode())
-    for name in ours.VISIT:
+    for name in ("load", "save"):
         connection.prepare(name.encode(), ours.statement(store, name).sql)
 
     def run(name: str, values: dict[str, Any]) -> Any:
@@ -70,13 +68,13 @@ def libpq(store: Store, url: str) -> Iterator[Once]:
 @contextmanager
 def cursor(store: Store, url: str) -> Iterator[Once]:
     texts: dict[str, Any] = {
-        name: ours.with_values(store, name, "%({})s".format) for name in ours.VISIT
+        name: ours.with_values(store, name, "%({})s".format) for name in ("load", "save")
     }
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.adapters.register_loader("json", TextLoader)
         with connection.cursor() as cursor:
 
-            def run(name: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+            def run(name: str, values: dict[str, Any]) -> Any:
                 cursor.execute(texts[name], values)
                 return cursor.fetchall() if cursor.description else []
 
@@ -92,10 +90,9 @@ def statements(store: Store, url: str) -> Iterator[Once]:
 
 @contextmanager
 def pool(store: Store, url: str) -> Iterator[Once]:
-    def run(name: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+    def run(name: str, values: dict[str, Any]) -> Any:
         with ours.lent(store) as connection:
-            found: Sequence[Sequence[Any]] = ours.statement(store, name).run(connection, values)[0]
-        return found
+            return ours.statement(store, name).run(connection, values)[0]
 
     yield _by(run)
 
