@@ -2,9 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from pyramid.config import Configurator
@@ -12,7 +10,7 @@ from pyramid.request import Request
 from pyramid.static import QueryStringConstantCacheBuster
 from whitenoise import WhiteNoise
 
-from benchmarks.libraries.compare import Row, compare
+from benchmarks.libraries import Once, Piece
 from sessionsite.static_files import FOLDER
 
 ASSET = "sessionsite:static/site.css"
@@ -48,7 +46,7 @@ def by_whitenoise(folder: Path) -> tuple[Any, str]:
     return app, f"/static/{name}"
 
 
-def get(app: Any, url: str) -> Callable[[], None]:
+def get(app: Any, url: str) -> Once:
     """What asks for `url`, and takes the whole body."""
 
     def once() -> None:
@@ -65,14 +63,11 @@ def hashed_url(app: Any) -> str:
     return str(request.static_path(ASSET))
 
 
-def rows(rounds: int, seconds: float) -> list[Row]:
+def pieces(directory: Path) -> list[Piece]:
     ours, pyramids = by_hand(), by_pyramid()
-    here = get(ours, hashed_url(ours))
+    here, there = (get(app, hashed_url(app)) for app in (ours, pyramids))
     piece = "a hashed style sheet served"
-    with TemporaryDirectory() as directory:
-        noise = get(*by_whitenoise(Path(directory)))
-        there = get(pyramids, hashed_url(pyramids))
-        return [
-            compare(piece, "Pyramid's static view", here, there, rounds, seconds),
-            compare(piece, "WhiteNoise", here, noise, rounds, seconds),
-        ]
+    return [
+        (piece, "Pyramid's static view", here, there),
+        (piece, "WhiteNoise", here, get(*by_whitenoise(directory))),
+    ]
