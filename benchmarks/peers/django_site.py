@@ -1,10 +1,8 @@
 """Django with its `db` sessions, for `python -m waitress benchmarks.peers.django_site:app`."""
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import django
@@ -13,11 +11,11 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.core.management import call_command
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
-from django.urls import path
+from django.urls import path, re_path
 
+from benchmarks.peers.races import ACTIONS, Races
 from benchmarks.peers.visit import PATHS, TIMEOUT, TITLES, visit
 
-View = Callable[..., HttpResponse]
 url = urlsplit(os.environ["DATABASE_URL"])
 settings.configure(
     SECRET_KEY=os.environ["SESSION_SECRET"],
@@ -51,7 +49,7 @@ settings.configure(
 django.setup()
 
 
-def page(name: str) -> View:
+def page(name: str) -> Callable[[HttpRequest], HttpResponse]:
     def view(request: HttpRequest) -> HttpResponse:
         context = visit(request.session, request.build_absolute_uri(), TITLES[name])
         return render(request, f"{name}.html", context)
@@ -59,20 +57,19 @@ def page(name: str) -> View:
     return view
 
 
-def worked(change: Callable[..., None], *, before: bool = False) -> View:
-    """A view that reads the session, works for ?work= milliseconds, and changes it then."""
+races = Races(
+    touch=lambda session: setattr(session, "modified", True),
+    rotate=lambda session: session.cycle_key(),
+    end=lambda session: session.flush(),
+)
 
-    def view(request: HttpRequest, **given: Any) -> HttpResponse:
-        data = dict(request.session.items())
-        request.loaded = time.time()
-        if before:
-            change(request, **given)
-        time.sleep(float(request.GET.get("work", 0)) / 1000)
-        if not before:
-            change(request, **given)
-        return JsonResponse(data, headers={"X-Loaded": str(request.loaded)})
 
-    return view
+def race(request: HttpRequest, action: str, value: str) -> HttpResponse:
+    work = request.GET.get("work", "0")
+    data, request.loaded = races.act(action, value, request.session, work)
+    if action == "login":
+        return HttpResponseRedirect("/me", status=303)
+    return JsonResponse(data, headers={"X-Loaded": str(request.loaded)})
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -80,47 +77,9 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
     return HttpResponse(status=400, headers={"X-Loaded": str(getattr(request, "loaded", 0))})
 
 
-def nothing(request: HttpRequest) -> None:
-    pass
-
-
-def set_key(request: HttpRequest, key: str) -> None:
-    request.session[key] = "x"
-
-
-def add_visit(request: HttpRequest, number: int) -> None:
-    request.session["history"] = [request.path, *request.session.get("history", [])]
-
-
-def touch(request: HttpRequest) -> None:
-    request.session.modified = True
-
-
-def rotate(request: HttpRequest) -> HttpResponse:
-    request.session.cycle_key()
-    return JsonResponse({})
-
-
-def login(request: HttpRequest, user: str) -> HttpResponse:
-    request.session.cycle_key()
-    request.session["user"] = user
-    return HttpResponseRedirect("/me", status=303)
-
-
-def logout(request: HttpRequest) -> HttpResponse:
-    request.session.flush()
-    return JsonResponse({})
-
-
 urlpatterns = [
     *[path(PATHS[name].lstrip("/"), page(name), name=name) for name in PATHS],
-    path("me", worked(nothing)),
-    path("set/<key>", worked(set_key)),
-    path("visit/<int:number>", worked(add_visit, before=True)),
-    path("touch", worked(touch)),
-    path("rotate", rotate),
-    path("login/<user>", login),
-    path("logout", logout),
+    re_path(rf"^(?P<action>{ACTIONS})/?(?P<value>.*)$", race),
 ]
 app = WSGIHandler()
 
