@@ -1,8 +1,7 @@
 """The figures of a run, and what its page shows of them."""
 # ruff: noqa: RUF001  # an en dash is meant
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from operator import sub, truediv
 from statistics import median
@@ -38,19 +37,13 @@ class Figures:
     """One stack, over all rounds."""
 
     stack: Stack
-    bytes_of_pages: list[int]
+    sizes: list[int]
+    """Bytes of each page's body."""
     rounds: list[Round] = field(default_factory=list)
-    statements: Counter[str] = field(default_factory=Counter)
-    """How many of each kind `counted` visits needed."""
-    counted: int = 1
-    peak_memory: int = 0
-    """Bytes, of all its processes."""
-
-    @property
-    def per_visit(self) -> dict[str, float]:
-        found = {kind: round(n / self.counted, 2) for kind, n in self.statements.items()}
-        # Once or twice in all: the store's own, not the visits'.
-        return {kind: n for kind, n in found.items() if n > 0.02}
+    statements: dict[str, float] = field(default_factory=dict)
+    """How many of each kind a visit needs."""
+    memory: float = 0
+    """MiB, of all its processes, at the most."""
 
 
 class Results(dict[str, Figures]):
@@ -60,6 +53,8 @@ class Results(dict[str, Figures]):
     """
 
     def all(self, key: str, figure: str) -> list[float]:
+        if figure == "memory":
+            return [self[key].memory]
         return [getattr(each, figure) for each in self[key].rounds]
 
     def ratio(self, key: str, other: str, figure: str) -> list[float]:
@@ -74,7 +69,13 @@ class Results(dict[str, Figures]):
         return list(map(truediv, ours, express))
 
 
-COSTS = {"server": "server CPU, µs", "p99": "p99, ms", "cpu": "server and database CPU, µs"}
+TEXTS = {
+    "rate": "requests/s",
+    "p99": "p99, ms",
+    "server": "server CPU, µs",
+    "cpu": "server and database CPU, µs",
+    "memory": "peak memory, MiB",
+}
 # Heading, figure, whether it is that of Express.
 COLUMNS = (
     ("requests/s", "rate", False),
@@ -85,68 +86,42 @@ COLUMNS = (
     ("server CPU µs", "server", False),
     ("database CPU µs", "database", False),
     ("both, of Express", "cpu", True),
+    ("peak MiB", "memory", False),
 )
-# What is to be reached: the text, the values that count, the goal, whether more is better.
-GOALS: tuple[tuple[str, Callable[[Results], Sequence[float]], float, bool], ...] = (
-    (
-        "server CPU that the session adds, of Express's",
-        lambda r: r.added_ratio("server"),
-        0.5,
-        False,
-    ),
-    ("p99 that the session adds, of Express's", lambda r: r.added_ratio("p99"), 0.5, False),
-    ("requests/s, of Express's", lambda r: r.ratio("sessionsite", "express", "rate"), 1.5, True),
-    ("p99, of Express's", lambda r: r.ratio("sessionsite", "express", "p99"), 1.0, False),
-    (
-        "server and database CPU, of Express's",
-        lambda r: r.ratio("sessionsite", "express", "cpu"),
-        0.6,
-        False,
-    ),
-    ("requests/s, of Django's", lambda r: r.ratio("sessionsite", "django", "rate"), 5.0, True),
-    (
-        "requests/s, of Flask-Session's",
-        lambda r: r.ratio("sessionsite", "flask", "rate"),
-        6.0,
-        True,
-    ),
-    ("statements per request", lambda r: [sum(r["sessionsite"].per_visit.values())], 2.0, False),
-    (
-        "peak memory, of Express's",
-        lambda r: [r["sessionsite"].peak_memory / r["express"].peak_memory],
-        1.0,
-        False,
-    ),
+# What ours is to reach of another's figure; without a name, what the session adds of Express's.
+GOALS = (
+    ("server", "", 0.5),
+    ("p99", "", 0.5),
+    ("rate", "express", 1.5),
+    ("p99", "express", 1.0),
+    ("cpu", "express", 0.6),
+    ("rate", "django", 5.0),
+    ("rate", "flask", 6.0),
+    ("memory", "express", 1.0),
 )
 
 
-def number(value: float, decimals: int | None = None) -> str:
-    if decimals is None:
-        decimals = 0 if abs(value) >= 100 else 1
-    return f"{value:,.{decimals}f}"
+def number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
 
 
 def cell(values: Sequence[float], *, relative: bool = False) -> str:
     """The median; below it the lowest and the highest."""
-    decimals = 2 if relative else None
-    low, middle, high = (number(f(values), decimals) for f in (min, median, max))
+    shown = "{:.2f}".format if relative else number
+    low, middle, high = (shown(f(values)) for f in (min, median, max))
     return f"{f'**{middle}**' if relative else middle}<br><small>{low}–{high}</small>"
 
 
 def costs(results: Results) -> str:
     """What the session adds to each request."""
-    try:
-        rows = [
-            [
-                text,
-                cell(results.added("express", figure)),
-                cell(results.added("sessionsite", figure)),
-                cell(results.added_ratio(figure), relative=True),
-            ]
-            for figure, text in COSTS.items()
+    rows = [
+        [
+            TEXTS[figure],
+            *(cell(results.added(key, figure)) for key in ("express", "sessionsite")),
+            cell(results.added_ratio(figure), relative=True),
         ]
-    except KeyError as missing:
-        return f"Not measured: {missing} took no part.\n"
+        for figure in ("server", "p99", "cpu")
+    ]
     return table(["what the session adds", "Express", "ours", "ours of Express's"], rows)
 
 
@@ -155,26 +130,33 @@ def side_by_side(results: Results) -> str:
     for key, found in results.items():
         row = [f"**{found.stack.name}**" if key == "sessionsite" else found.stack.name]
         for _, figure, relative in COLUMNS:
-            if (relative and "express" not in results) or (
-                figure == "database" and not found.stack.store
-            ):
+            if relative and "express" not in results:
                 row.append("–")
             elif relative:
                 row.append(cell(results.ratio(key, "express", figure), relative=True))
             else:
                 row.append(cell(results.all(key, figure)))
-        row.append(", ".join(f"{n:g} {kind}" for kind, n in found.per_visit.items()) or "–")
-        row.append(f"{found.peak_memory / 2**20:.0f}")
-        rows.append([*row, f"{min(found.bytes_of_pages)}–{max(found.bytes_of_pages)}"])
-    headings = [heading for heading, *_ in COLUMNS]
-    return table(["", *headings, "statements", "peak MiB", "page bytes"], rows)
+        row.append(", ".join(f"{n:g} {kind}" for kind, n in found.statements.items()) or "–")
+        rows.append([*row, f"{min(found.sizes)}–{max(found.sizes)}"])
+    return table(["", *(heading for heading, *_ in COLUMNS), "statements", "page bytes"], rows)
 
 
 def goals(results: Results) -> str:
     rows = []
-    for text, values, goal, more in GOALS:
+    for figure, other, goal in GOALS:
+        more = figure == "rate"
+        what = TEXTS[figure].partition(",")[0]
+        text = (
+            f"{what}, of {other.title()}'s"
+            if other
+            else f"{what} that the session adds, of Express's"
+        )
         try:
-            found = values(results)
+            found = (
+                results.ratio("sessionsite", other, figure)
+                if other
+                else results.added_ratio(figure)
+            )
         except KeyError:
             measured, verdict = "not measured", ""
         else:
@@ -188,32 +170,24 @@ def goals(results: Results) -> str:
 
 
 def drawn(results: Results) -> str:
-    parts = []
-    for figure in ("server", "p99"):
-        if results.keys() >= {"express", "express-none", "sessionsite", "sessionsite-none"}:
-            both = {"Express, connect-pg-simple": "express", "ours": "sessionsite"}
-            values = {name: median(results.added(key, figure)) for name, key in both.items()}
-            bars = [Bar(name, number(value), max(value, 0)) for name, value in values.items()]
-            parts.append((f"What the session adds to a request: {COSTS[figure]}", bars))
-    rates = [
-        Bar(found.stack.name, number(rate), rate)
-        for key, found in results.items()
-        if found.stack.store
-        for rate in [median(results.all(key, "rate"))]
-    ]
-    cpu = [
-        Bar(found.stack.name, number(server + database), server, database)
-        for key, found in results.items()
-        for server, database in [[median(results.all(key, f)) for f in ("server", "database")]]
-    ]
-    parts += [("Requests per second", rates)] if rates else []
-    parts += [("CPU per request, in µs: the server's, and (orange) the database's", cpu)]
+    rates, cpu = [], []
+    for key, found in results.items():
+        rate, *pieces = (median(results.all(key, f)) for f in ("rate", "server", "database"))
+        rates.append(Bar(found.stack.name, number(rate), rate))
+        cpu.append(Bar(found.stack.name, number(sum(pieces)), *pieces))
+    with_sessions = [bar for bar in rates if "no session" not in bar.label]
+    parts = [("CPU per request, in µs: the server's, and (orange) the database's", cpu)]
+    if with_sessions:
+        parts.insert(0, ("Requests per second", with_sessions))
     return chart("What a session costs: ours and its peers", parts)
 
 
 def blocks(results: Results) -> Blocks:
+    four = {"express", "express-none", "sessionsite", "sessionsite-none"}
     return {
-        "costs": costs(results),
+        "costs": costs(results)
+        if four <= results.keys()
+        else f"Takes {', '.join(sorted(four))}.\n",
         "side by side": side_by_side(results),
         "goals": goals(results),
         "svg": drawn(results),

@@ -58,7 +58,7 @@ def busy_seconds() -> float:
     return float(busy) - sum(os.times()[2:4])
 
 
-def peak_memory(pids: Sequence[int]) -> int:
-    """The most that the processes, descendants included, have had in memory; bytes."""
+def peak_memory(pids: Sequence[int]) -> float:
+    """The most that the processes, descendants included, have had in memory; MiB."""
     status = [Path(f"/proc/{each.pid}/status").read_text() for each in processes(pids)]
-    return sum(int(text.partition("VmHWM:")[2].split()[0]) * 1024 for text in status)
+    return sum(int(text.partition("VmHWM:")[2].split()[0]) / 1024 for text in status)
