@@ -6,7 +6,7 @@ Every race returns counts of what should not have happened, by the row of the ta
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep, time
@@ -20,6 +20,7 @@ from benchmarks.peers.stacks import Stack
 WORK = 30  # ms, of an ordinary request
 SLOW = 240  # ms, of a request that something else overtakes
 BATCH = 4  # visitors whose races run at the same time
+Counts = dict[str, object]
 LATENCY = 0.02  # seconds that a commit takes in the redirect race
 
 
@@ -45,27 +46,18 @@ class Racer:
     """Of its sessions."""
     size: Size
 
-    def browser(self) -> Browser:
-        return Browser(self.port)
-
-
-Counts = dict[str, object]
-
 
 class Crowd(ThreadPoolExecutor):
     """Threads that browsers ask from."""
 
-    def start(self, browser: Browser, path: str, *, follow: bool = False) -> "Future[Answer]":
-        return self.submit(browser.get, path, follow=follow)
-
     def all(self, asked: Iterable[tuple[Browser, str]], *, follow: bool = False) -> list[Answer]:
-        futures = [self.start(browser, path, follow=follow) for browser, path in asked]
+        futures = [self.submit(browser.get, path, follow=follow) for browser, path in asked]
         return [future.result() for future in futures]
 
 
 def keys(racer: Racer) -> Counts:
     """Parallel requests of one visitor, each setting a key of its own: how many keys are gone."""
-    visitor = racer.browser()
+    visitor = Browser(racer.port)
     visitor.get("/set/first")
     expected = {"first"}
     parallel = racer.size.parallel
@@ -80,20 +72,12 @@ def keys(racer: Racer) -> Counts:
 
 def visits(racer: Racer) -> Counts:
     """Parallel page visits of one visitor: how many are not in the history."""
-    visitor, visits = racer.browser(), racer.size.visits
+    visitor, visits = Browser(racer.port), racer.size.visits
     visitor.get("/set/first")
     with Crowd(visits) as crowd:
         crowd.all((visitor, f"/visit/{number}?work={WORK}") for number in range(visits))
     history = visitor.get("/me").json.get("history", [])
     return {f"visits missing in the history, of {visits} at once": visits - len(set(history))}
-
-
-def logged_in(racer: Racer, crowd: Crowd, count: int) -> list[Browser]:
-    """Visitors who have just logged in, by a page that waits until that is stored."""
-    visitors = [racer.browser() for _ in range(count)]
-    crowd.all((visitor, "/set/first") for visitor in visitors)
-    crowd.all((visitor, "/login/someone?save=1") for visitor in visitors)
-    return visitors
 
 
 def overtaken(
@@ -106,10 +90,12 @@ def overtaken(
     done = repeated = 0
     with Crowd(BATCH * (len(slow) + 1)) as crowd:
         while done < racer.size.races:
-            visitors = logged_in(racer, crowd, min(BATCH, racer.size.races - done))
+            visitors = [Browser(racer.port) for _ in range(min(BATCH, racer.size.races - done))]
+            for each in ("/set/first", "/login/someone?save=1"):  # which waits until it is stored
+                crowd.all((visitor, each) for visitor in visitors)
             before = [visitor.at() for visitor in visitors]
             flights = [
-                [crowd.start(visitor, f"{each}?work={SLOW}") for each in slow]
+                [crowd.submit(visitor.get, f"{each}?work={SLOW}") for each in slow]
                 for visitor in visitors
             ]
             sleep(SLOW / 2000)
@@ -180,7 +166,7 @@ def missed_logins(racer: Racer, query: str) -> int:
     missed = 0
     with slow_commits(racer), Crowd(BATCH) as crowd:
         for _ in range(0, racer.size.races, BATCH):
-            visitors = [racer.browser() for _ in range(BATCH)]
+            visitors = [Browser(racer.port) for _ in range(BATCH)]
             crowd.all((visitor, "/set/first") for visitor in visitors)
             asked = [(visitor, f"/login/someone{query}") for visitor in visitors]
             missed += sum("user" not in each.json for each in crowd.all(asked, follow=True))
