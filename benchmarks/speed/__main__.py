@@ -4,13 +4,10 @@ benchmarks/README.md says what is measured and how.
 """
 
 import argparse
-import os
 import sys
-import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 from benchmarks import cli, machine
 from benchmarks.browser import PAGES, Browser
@@ -19,11 +16,10 @@ from benchmarks.peers.stacks import STACKS, Site, Stack
 from benchmarks.peers.stores import Stores
 from benchmarks.speed import check, figures
 from benchmarks.speed.figures import Figures, Results, Round
-from benchmarks.speed.load import busy_seconds, cpu_seconds, load, peak_memory
+from benchmarks.speed.load import cpu_seconds, load, peak_memory
 
 CONNECTIONS = 16
 COUNTED_VISITS = 240
-NOISE = 0.1  # of the machine, taken by others, that a report has to mention
 
 
 @dataclass
@@ -85,12 +81,9 @@ class Bench:
         self.stores.checkpoint()
         database = self.stores.pids(entry.stack)
 
-        def used() -> tuple[float, ...]:
-            return cpu_seconds(entry.pids), cpu_seconds(database), busy_seconds(), time.monotonic()
-
-        before = used()
+        before = cpu_seconds(entry.pids), cpu_seconds(database)
         seen = load(entry.ports, entry.cookies, self.seconds)
-        server, stored, busy, took = (b - a for a, b in zip(before, used(), strict=True))
+        server, stored = cpu_seconds(entry.pids) - before[0], cpu_seconds(database) - before[1]
         if seen.errors or not seen.requests:
             raise check.NotWorking(f"{entry.stack.name}, under load: {seen}")
         done = Round(
@@ -99,7 +92,6 @@ class Bench:
             p99=seen.p99 / 1000,
             server=server / seen.requests * 1e6,
             database=stored / seen.requests * 1e6,
-            others=max(busy - server - stored, 0) / took / (os.cpu_count() or 1),
         )
         entry.figures.rounds.append(done)
         say(f"{entry.stack.name:31}{done.rate:6.0f} requests/s   p99 {done.p99:6.1f} ms")
@@ -108,17 +100,6 @@ class Bench:
         entry.figures.memory = peak_memory(entry.pids)
         for visitor in entry.visitors[:1]:
             check.check_still(visitor)
-
-
-def noise(results: Results) -> str:
-    """What to say if the machine was not ours alone."""
-    shares = [each.others for found in results.values() for each in found.rounds]
-    if max(shares) < NOISE:
-        return ""
-    return (
-        f"Other processes used {median(shares):.0%} of the machine in the median round, "
-        f"{max(shares):.0%} in the worst. Better figures need a quiet one.\n"
-    )
 
 
 def measure(args: argparse.Namespace, directory: Path) -> Blocks:
@@ -144,7 +125,7 @@ def measure(args: argparse.Namespace, directory: Path) -> Blocks:
         f"Processes of each: {args.processes}. Connections: {CONNECTIONS}, each with its own "
         f"cookie. Rounds: {args.rounds} of {args.seconds} s, in turns.\n"
     )
-    return {"setup": f"{setup}{where}{noise(results)}", **figures.blocks(results)}
+    return {"setup": f"{setup}{where}", **figures.blocks(results)}
 
 
 if __name__ == "__main__":

@@ -24,8 +24,6 @@ class Round:
     """CPU of all its processes, in microseconds per request."""
     database: float
     """CPU of PostgreSQL, or Redis, in microseconds per request."""
-    others: float
-    """The share of the machine that processes took that are none of the benchmark's."""
 
     @property
     def cpu(self) -> float:

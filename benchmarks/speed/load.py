@@ -1,7 +1,6 @@
 """Load by wrk, and what processes have used."""
 
 import json
-import os
 import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
@@ -49,13 +48,6 @@ def cpu_seconds(pids: Sequence[int]) -> float:
         with suppress(psutil.Error):  # ended while we looked; its parent has the time
             seconds += sum(process.cpu_times()[:4])  # its own, and that of children that ended
     return seconds
-
-
-def busy_seconds() -> float:
-    """What others than ours may have used: all processors' time, without wrk's."""
-    times = psutil.cpu_times()
-    busy = sum(times[:8]) - times.idle - times.iowait
-    return float(busy) - sum(os.times()[2:4])
 
 
 def peak_memory(pids: Sequence[int]) -> float:

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -75,8 +76,9 @@ def steps(url: str, file: Path, seconds: float) -> str:
             rate = pgbench(url, file, 1, f"-T{max(1, seconds / TURNS):.0f}")
             found.setdefault("pgbench", []).append((1e6 / rate, 0))
             for name, step in STEPS.items():
-                with step(store, url) as once:
-                    found.setdefault(name, []).append(timed(once, ROWS, seconds / TURNS))
+                with ExitStack() as exits:
+                    taken = timed(step(store, url, exits), ROWS, seconds / TURNS)
+                found.setdefault(name, []).append(taken)
     rows, last = [], 0.0
     for name, turns in found.items():
         wall, cpu = (median(each) for each in zip(*turns, strict=True))

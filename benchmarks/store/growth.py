@@ -2,18 +2,16 @@
 
 A page's request, and the store's load and save alone, on 10^4, 10^6 and 10^7 rows; the sizes of
 table and indexes before and after many saves; the store with payloads of 1, 10 and 100 kB. The
-tables go to GROWTH.md, the chart to GROWTH.svg.
+table goes to GROWTH.md, the chart to GROWTH.svg.
 """
 
 import argparse
 import os
 import random
 import secrets
-import shutil
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -29,7 +27,6 @@ from tests.harness.postgres import Postgres
 
 BASE_URL = "https://sessions.example.org"
 SMALL = 200  # bytes of payload in the tables of many rows
-BYTES_PER_ROW = 900  # on the disk, with indexes; rounded up
 WORKERS = 4
 # Another payload of the same length, as of a session whose oldest visit goes.
 ANOTHER = "regexp_replace(:payload, 'v[a-z0-9]{4}=', 'v' || :m || '=', 'g')::json"
@@ -39,19 +36,8 @@ SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = '{ours.
 """  # noqa: S608  # ours
 
 
-@dataclass(frozen=True)
-class Result:
-    rows: int
-    payload: int
-    request: float | None
-    """Microseconds of a page's request, the median; None where it would shorten the payload."""
-    median: float
-    p99: float
-    """Microseconds, of one load and one save."""
-    hot: float
-    before: Sequence[int]
-    after: Sequence[int]
-    """Bytes of the table, and of its indexes."""
+HEADER = ["rows", "payload", "request µs", "store µs", "p99 µs", "HOT"]
+HEADER += ["table MB", "after", "indexes MB", "after"]
 
 
 def numbers(url: str, query: str) -> tuple[int, ...]:
@@ -99,12 +85,14 @@ def requests(url: str, rows: int, operations: int) -> list[float]:
 
 def result(
     postgres: Postgres, rows: int, size: int, saves: int, operations: int, file: Path
-) -> Result:
+) -> tuple[list[str], Bar]:
+    """A line of the table, and of the chart."""
     say(f"{rows:,} rows of {size:,} bytes")
     url = filled(postgres, rows, size)
     with ours.opened(url) as store:
         taken = each_time(lambda number: ours.visit(store, number), int, rows, operations)
-    request = median(requests(url, rows, operations)) if size == SMALL else None
+    # A page would shorten the others' histories.
+    request = median(requests(url, rows, operations)) if size == SMALL else 0
     before, started = numbers(url, SIZES), updates(url)
     # None of these saves is so late that the expiry has to move.
     pgbench(url, script(url, rows, file, ANOTHER), WORKERS, f"-t{saves // WORKERS}")
@@ -112,56 +100,28 @@ def result(
     hot = (ended[1] - started[1]) / (ended[0] - started[0])
     with postgres.connect() as connection:  # its room is needed
         connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
-    p99 = quantiles(taken, n=100)[98]
-    return Result(rows, size, request, median(taken), p99, hot, before, after)
-
-
-def as_table(results: Sequence[Result], first: str) -> str:
-    base = results[0]
-    header = [first, *(["request µs", "of the first"] if base.request else [])]
-    header += ["store µs", "of the first", "p99 µs", "HOT", "table MB", "after", "growth"]
-    lines = []
-    for r in results:
-        line = [f"{getattr(r, first):,}"]
-        if r.request and base.request:
-            line += [f"{r.request:.0f}", f"{r.request / base.request:.2f}"]
-        line += [f"{r.median:.0f}", f"{r.median / base.median:.2f}", f"{r.p99:.0f}", f"{r.hot:.1%}"]
-        for before, after in zip(r.before, r.after, strict=True):
-            line += [f"{before / 1e6:.1f}", f"{after / 1e6:.1f}", f"{after / before - 1:+.1%}"]
-        lines.append(line)
-    return table([*header, "indexes MB", "after", "growth"], lines)
-
-
-def drawn(results: Sequence[Result]) -> str:
-    title = "One load and one save by the store, and (orange) the rest of a page's request, in µs"
-    bars = []
-    for r in results:
-        label = f"{r.rows:,} rows" if r.request else f"{r.payload // 1000} kB"
-        rest = (r.request or r.median) - r.median
-        text = f"{r.median:,.0f}" + (f" of {r.request:,.0f}" if r.request else "")
-        bars.append(Bar(label, text, r.median, rest))
-    return chart(title, [(title, bars)])
+    line = [f"{rows:,}", f"{size:,}", f"{request:.0f}" if request else "", f"{median(taken):.0f}"]
+    line += [f"{quantiles(taken, n=100)[98]:.0f}", f"{hot:.1%}"]
+    line += [f"{each / 1e6:.1f}" for both in zip(before, after, strict=True) for each in both]
+    text = f"{median(taken):,.0f}" + (f" of {request:,.0f}" if request else "")
+    label = f"{rows:,} rows of {size:,} bytes"
+    return line, Bar(label, text, median(taken), max(request - median(taken), 0))
 
 
 def measure(args: argparse.Namespace, directory: Path) -> Blocks:
     sizes = [1_000, 10_000] if args.quick else [10_000, 1_000_000, 10_000_000]
     saves, big_saves, operations = (2_000, 400, 200) if args.quick else (200_000, 5_000, 5_000)
-    free = shutil.disk_usage("/tmp").free  # noqa: S108  # where PostgreSQL has its data
-    sizes = [rows for rows in sizes if rows * BYTES_PER_ROW < free * 0.8]
     file = directory / "save.sql"
     with tuned_postgres(directory) as postgres:
-        many = [result(postgres, rows, SMALL, saves, operations, file) for rows in sizes]
-        big = [
+        found = [result(postgres, rows, SMALL, saves, operations, file) for rows in sizes]
+        found += [
             result(postgres, 1_000, size, big_saves, operations, file)
             for size in (1_000, 10_000, 100_000)
         ]
         where = machine.description(postgres)
-    return {
-        "rows": as_table(many, "rows"),
-        "payload": as_table(big, "payload"),
-        "machine": where,
-        "svg": drawn([*many, *big]),
-    }
+    lines, bars = zip(*found, strict=True)
+    title = "One load and one save by the store, and (orange) the rest of a page's request, in µs"
+    return {"growth": f"{table(HEADER, lines)}\n{where}", "svg": chart(title, [(title, bars)])}
 
 
 if __name__ == "__main__":
