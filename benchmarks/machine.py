@@ -16,6 +16,7 @@ from benchmarks import ROOT
 from tests.harness import Missing
 from tests.harness.postgres import Postgres, bindirs
 
+LOAD = os.getloadavg()[0]  # before anything is measured
 PACKAGES = ("pyramid", "waitress", "SQLAlchemy", "psycopg")
 
 
@@ -29,18 +30,27 @@ def postgres(directory: Path, **settings: str) -> Iterator[Postgres]:
         yield server.start()
 
 
+def said(*command: str) -> str:
+    """What a program prints; "?" if there is none."""
+    try:
+        return subprocess.check_output(command, text=True).strip()  # noqa: S603  # ours
+    except (OSError, subprocess.CalledProcessError):
+        return "?"
+
+
 def description(server: Postgres) -> str:
     """The date, the commit, the machine and the versions, as two lines of Markdown."""
     model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    git = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=, changed since"]
-    done = subprocess.run(git, capture_output=True, text=True, check=False)  # noqa: S603  # ours
+    commit = said("git", "-C", str(ROOT), "describe", "--always", "--dirty=, changed since")
     with server.connect() as connection:
         (postgres,) = connection.execute("SHOW server_version").fetchone() or ("?",)
     packages = [f"{name} {version(name)}" for name in PACKAGES]
     return (
-        f"{date.today().isoformat()}, commit {done.stdout.strip() or '?'}, {os.cpu_count()} cores "
+        f"{date.today().isoformat()}, commit {commit}, {os.cpu_count()} cores "
         f"({model[1] if model else platform.machine()}), "
-        f"{psutil.virtual_memory().total / 2**30:.0f} GiB of memory, {platform.platform()}.\n"
+        f"{psutil.virtual_memory().total / 2**30:.0f} GiB of memory, load {LOAD:.1f} at the start, "
+        f"{platform.platform()}.\n"
         f"Python {platform.python_version()}, built {platform.python_build()[1]}, "
-        f"PostgreSQL {postgres.split()[0]}, {', '.join(packages)}.\n"
+        f"PostgreSQL {postgres.split()[0]}, Node {said('node', '--version')}, "
+        f"{', '.join(packages)}.\n"
     )

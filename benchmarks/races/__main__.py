@@ -13,7 +13,7 @@ from benchmarks import cli, machine
 from benchmarks.cli import Blocks, say, table
 from benchmarks.peers.stacks import STACKS
 from benchmarks.peers.stores import Stores
-from benchmarks.races.measure import FULL, QUICK, RACES, Racer
+from benchmarks.races.measure import RACES, Racer
 
 THREADS = 110  # more than the requests that any race has in flight
 RACERS = [key for key, stack in STACKS.items() if stack.store]
@@ -26,7 +26,7 @@ def measure(args: argparse.Namespace, directory: Path) -> Blocks:
         for stack in [STACKS[key] for key in args.only]:
             url = stores.url(stack)
             with stack.start(url, directory, threads=THREADS) as site:
-                racer = Racer(stack, site.port, url, QUICK if args.quick else FULL)
+                racer = Racer(stack, site.port, url, *((3, 4) if args.quick else (20, 500)))
                 for race in RACES:
                     say(f"{stack.name}: {race.__name__}")
                     for what, count in race(racer).items():

@@ -17,34 +17,27 @@ from psycopg import sql
 from benchmarks.browser import Answer, Browser
 from benchmarks.peers.stacks import Stack
 
+PARALLEL = 20  # requests of one visitor, in the race for keys
+VISITS = 100  # of one visitor at once
 WORK = 30  # ms, of an ordinary request
 SLOW = 240  # ms, of a request that something else overtakes
 BATCH = 4  # visitors whose races run at the same time
-Counts = dict[str, object]
 LATENCY = 0.02  # seconds that a commit takes in the redirect race
-
-
-@dataclass(frozen=True)
-class Size:
-    rounds: int
-    """Of so many requests in parallel, in the race for keys."""
-    parallel: int
-    visits: int
-    races: int
-    """Of each other kind."""
-
-
-FULL = Size(rounds=20, parallel=20, visits=100, races=500)
-QUICK = Size(rounds=3, parallel=20, visits=50, races=4)
+Counts = dict[str, object]
 
 
 @dataclass(frozen=True)
 class Racer:
+    """An app that is running, and how many races it is to lose."""
+
     stack: Stack
     port: int
     url: str
     """Of its sessions."""
-    size: Size
+    rounds: int
+    """Of `PARALLEL` requests at once, in the race for keys."""
+    races: int
+    """Of each other kind."""
 
 
 class Crowd(ThreadPoolExecutor):
@@ -60,24 +53,23 @@ def keys(racer: Racer) -> Counts:
     visitor = Browser(racer.port)
     visitor.get("/set/first")
     expected = {"first"}
-    parallel = racer.size.parallel
-    with Crowd(parallel) as crowd:
-        for number in range(racer.size.rounds):
-            some = [f"k{number}x{each}" for each in range(parallel)]
+    with Crowd(PARALLEL) as crowd:
+        for number in range(racer.rounds):
+            some = [f"k{number}x{each}" for each in range(PARALLEL)]
             crowd.all((visitor, f"/set/{key}?work={WORK}") for key in some)
             expected.update(some)
     lost = len(expected - visitor.get("/me").json.keys())
-    return {f"keys lost, of {racer.size.rounds * parallel} set in parallel": lost}
+    return {f"keys lost, of {racer.rounds * PARALLEL} set in parallel": lost}
 
 
 def visits(racer: Racer) -> Counts:
     """Parallel page visits of one visitor: how many are not in the history."""
-    visitor, visits = Browser(racer.port), racer.size.visits
+    visitor = Browser(racer.port)
     visitor.get("/set/first")
-    with Crowd(visits) as crowd:
-        crowd.all((visitor, f"/visit/{number}?work={WORK}") for number in range(visits))
+    with Crowd(VISITS) as crowd:
+        crowd.all((visitor, f"/visit/{number}?work={WORK}") for number in range(VISITS))
     history = visitor.get("/me").json.get("history", [])
-    return {f"visits missing in the history, of {visits} at once": visits - len(set(history))}
+    return {f"visits missing in the history, of {VISITS} at once": VISITS - len(set(history))}
 
 
 def overtaken(
@@ -89,8 +81,8 @@ def overtaken(
     """
     done = repeated = 0
     with Crowd(BATCH * (len(slow) + 1)) as crowd:
-        while done < racer.size.races:
-            visitors = [Browser(racer.port) for _ in range(min(BATCH, racer.size.races - done))]
+        while done < racer.races:
+            visitors = [Browser(racer.port) for _ in range(min(BATCH, racer.races - done))]
             for each in ("/set/first", "/login/someone?save=1"):  # which waits until it is stored
                 crowd.all((visitor, each) for visitor in visitors)
             before = [visitor.at() for visitor in visitors]
@@ -111,7 +103,7 @@ def overtaken(
                     yield visitor, old, answer, sum(each.status != 200 for each in late)
                 else:
                     repeated += 1
-            if repeated > racer.size.races + 10:
+            if repeated > racer.races + 10:
                 raise RuntimeError("this machine is too busy: requests come too late to race")
 
 
@@ -121,7 +113,7 @@ def logouts(racer: Racer) -> Counts:
     for visitor, old, _, failed in overtaken(racer, "/logout", ("/me", "/set/late", "/touch")):
         alive += any("user" in each.get("/me").json for each in (old, visitor))
         errors += failed
-    races = racer.size.races
+    races = racer.races
     return {
         f"sessions alive after their logout, of {races}": alive,
         f"… requests in flight answered with an error, of {3 * races}": errors,
@@ -139,7 +131,7 @@ def rotations(racer: Racer) -> Counts:
         found["opens"] += "user" in old.get("/me").json
         found["lost"] += not {"user", "first", "a", "b"} <= new.get("/me").json.keys()
         found["errors"] += failed
-    races = racer.size.races
+    races = racer.races
     return {
         f"the old id opens the session after a rotation, of {races}": found["opens"],
         f"… the browser is back on the old id, of {races}": found["back"],
@@ -157,7 +149,7 @@ def redirects(racer: Racer) -> Counts:
     if racer.stack.key == "express":
         missed["?save=1"] = missed_logins(racer, "?save=1")
     return {
-        f"“not logged in” right after the login's redirect, of {racer.size.races}": missed[""],
+        f"“not logged in” right after the login's redirect, of {racer.races}": missed[""],
         "… with an explicit `save()` before the redirect": missed["?save=1"],
     }
 
@@ -165,7 +157,7 @@ def redirects(racer: Racer) -> Counts:
 def missed_logins(racer: Racer, query: str) -> int:
     missed = 0
     with slow_commits(racer), Crowd(BATCH) as crowd:
-        for _ in range(0, racer.size.races, BATCH):
+        for _ in range(0, racer.races, BATCH):
             visitors = [Browser(racer.port) for _ in range(BATCH)]
             crowd.all((visitor, "/set/first") for visitor in visitors)
             asked = [(visitor, f"/login/someone{query}") for visitor in visitors]

@@ -1,7 +1,7 @@
 """The figures of a run, and what its page shows of them."""
 # ruff: noqa: RUF001  # an en dash is meant
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from operator import sub, truediv
 from statistics import median
@@ -69,23 +69,13 @@ class Results(dict[str, Figures]):
 
 TEXTS = {
     "rate": "requests/s",
+    "p50": "p50, ms",
     "p99": "p99, ms",
     "server": "server CPU, µs",
+    "database": "database CPU, µs",
     "cpu": "server and database CPU, µs",
     "memory": "peak memory, MiB",
 }
-# Heading, figure, whether it is that of Express.
-COLUMNS = (
-    ("requests/s", "rate", False),
-    ("of Express", "rate", True),
-    ("p50 ms", "p50", False),
-    ("p99 ms", "p99", False),
-    ("of Express", "p99", True),
-    ("server CPU µs", "server", False),
-    ("database CPU µs", "database", False),
-    ("both, of Express", "cpu", True),
-    ("peak MiB", "memory", False),
-)
 # What ours is to reach of another's figure; without a name, what the session adds of Express's.
 GOALS = (
     ("server", "", 0.5),
@@ -103,63 +93,46 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
 
 
-def cell(values: Sequence[float], *, relative: bool = False) -> str:
+def cell(values: Sequence[float], shown: Callable[[float], str] = number) -> str:
     """The median; below it the lowest and the highest."""
-    shown = "{:.2f}".format if relative else number
     low, middle, high = (shown(f(values)) for f in (min, median, max))
-    return f"{f'**{middle}**' if relative else middle}<br><small>{low}–{high}</small>"
+    return f"{middle}<br><small>{low}–{high}</small>"
 
 
 def costs(results: Results) -> str:
     """What the session adds to each request."""
     rows = [
-        [
-            TEXTS[figure],
-            *(cell(results.added(key, figure)) for key in ("express", "sessionsite")),
-            cell(results.added_ratio(figure), relative=True),
-        ]
-        for figure in ("server", "p99", "cpu")
+        [TEXTS[figure], *(cell(results.added(key, figure)) for key in ("express", "sessionsite"))]
+        for figure in ("server", "database", "p99")
     ]
-    return table(["what the session adds", "Express", "ours", "ours of Express's"], rows)
+    return table(["what the session adds", "Express", "ours"], rows)
 
 
 def side_by_side(results: Results) -> str:
     rows = []
     for key, found in results.items():
-        row = [f"**{found.stack.name}**" if key == "sessionsite" else found.stack.name]
-        for _, figure, relative in COLUMNS:
-            if relative and "express" not in results:
-                row.append("–")
-            elif relative:
-                row.append(cell(results.ratio(key, "express", figure), relative=True))
-            else:
-                row.append(cell(results.all(key, figure)))
-        row.append(", ".join(f"{n:g} {kind}" for kind, n in found.statements.items()) or "–")
-        rows.append([*row, f"{min(found.sizes)}–{max(found.sizes)}"])
-    return table(["", *(heading for heading, *_ in COLUMNS), "statements", "page bytes"], rows)
+        name = f"**{found.stack.name}**" if key == "sessionsite" else found.stack.name
+        cells = [cell(results.all(key, figure)) for figure in TEXTS]
+        statements = ", ".join(f"{n:g} {kind}" for kind, n in found.statements.items())
+        rows.append([name, *cells, statements, f"{min(found.sizes)}–{max(found.sizes)}"])
+    return table(["", *TEXTS.values(), "statements", "page bytes"], rows)
 
 
 def goals(results: Results) -> str:
     rows = []
     for figure, other, goal in GOALS:
-        more = figure == "rate"
-        what = TEXTS[figure].partition(",")[0]
-        text = (
-            f"{what}, of {other.title()}'s"
-            if other
-            else f"{what} that the session adds, of Express's"
-        )
+        what, more = TEXTS[figure].partition(",")[0], figure == "rate"
         try:
-            found = (
-                results.ratio("sessionsite", other, figure)
-                if other
-                else results.added_ratio(figure)
-            )
+            if other:
+                text = f"{what}, of {other.title()}'s"
+                found = results.ratio("sessionsite", other, figure)
+            else:
+                text = f"{what} that the session adds, of Express's"
+                found = results.added_ratio(figure)
         except KeyError:
             measured, verdict = "not measured", ""
         else:
-            middle = round(median(found), 2)
-            measured = f"{middle:.2f}"
+            measured, middle = cell(found, "{:.2f}".format), round(median(found), 2)
             verdict = "met" if (middle >= goal if more else middle <= goal) else "missed"
             if min(found) <= 0:  # a session that adds less than nothing
                 verdict = "too noisy to tell"

@@ -45,9 +45,9 @@ def test_speed_reports_what_a_page_of_ours_costs(tmp_path: Path) -> None:
     needs("wrk", "taskset")
     options = "--quick --only sessionsite"
     cells = row(report("speed", options, tmp_path / "report.md"), "Pyramid, sessionsite (ours)")
-    per_second, _, p50, p99, _, server, database, _, statements, memory, size = cells[1:]
+    *numbers, statements, _ = cells[1:]
     assert statements == "1 SELECT, 1 UPDATE"
-    for cell in (per_second, p50, p99, server, database, memory, size):
+    for cell in numbers:
         assert re.match(r"[\d,.]*[1-9]", cell), cells
     assert "not measured" in row((tmp_path / "report.md").read_text(), "requests/s, of Express's")
     assert (tmp_path / "report.svg").read_text().startswith("<svg")
