@@ -57,15 +57,9 @@ class TestHost:
         assert "<h1>Sessions - Bad request</h1>" in text
         assert "Traceback" not in text
 
-    @pytest.mark.parametrize("host", ["localhost:8000", "[::1]:80", "under_score.example"])
-    def test_one_that_is_well_formed_is_served(self, site: Site, host: str) -> None:
+    @pytest.mark.parametrize("host", ["localhost:8000", "[::1]:80", "LocalHost.:1"])
+    def test_one_that_is_well_formed_and_listed_is_served(self, site: Site, host: str) -> None:
         assert send(site, HTTP_HOST=host)[0] == 200
-
-    def test_with_allowed_hosts_no_other_is_served(self, make_site: Any) -> None:
-        site = make_site("development", {"sessionsite.allowed_hosts": "localhost Example.org"})
-        assert send(site, HTTP_HOST="example.ORG:80")[0] == 200
-        status, headers, _ = send(site, HTTP_HOST="evil.example")
-        assert (status, "Set-Cookie" in headers) == (400, False)
 
     def test_a_health_check_may_name_none(self, site: Site) -> None:
         assert send(site, path="/healthz", HTTP_HOST=None)[0] == 200
