@@ -8,7 +8,6 @@ the router's execution policy.
 import logging
 import sys
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import Any
 
 from pyramid.config import Configurator
@@ -56,8 +55,10 @@ def gate(inner: Policy) -> Policy:
             except Exception as exc:  # a header that the server refuses
                 log.error("Unexpected error", exc_info=exc)
                 plain = _protected(_plain_page(500), environ, router)
-                again = partial(start_response, exc_info=sys.exc_info())
-                chunks: Iterable[bytes] = plain(environ, again)
+                error = sys.exc_info()
+                chunks: Iterable[bytes] = plain(
+                    environ, lambda status, headers: start_response(status, headers, error)
+                )
                 return chunks
 
         return send

@@ -11,7 +11,7 @@ from pyramid.request import Request
 from webob.multidict import MultiDict, NoVars
 
 from .history import record_visit, stored_history
-from .routes import PAGES
+from .routes import FORMS, PAGES
 
 FORM_BYTES = 16384  # as in the .ini files and in deploy/nginx.conf; the site's form has 43
 FORM_FIELDS = 20
@@ -76,11 +76,12 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
     def POST(self) -> MultiDict | NoVars:  # noqa: N802  # WebOb's name
         """The form, read when it is first asked for, and bounded in bytes and in fields.
 
-        WebOb's own has no bounds, and raises errors of any kind for a form that is malformed. One
-        of another content type is empty here. Raises HTTPBadRequest, HTTPRequestEntityTooLarge.
+        WebOb's own has no bounds, and raises errors of any kind for a form that is malformed. A
+        form of another route than those in `FORMS`, or of another content type, is empty here: its
+        body stays unread. Raises HTTPBadRequest, HTTPRequestEntityTooLarge.
         """
-        if self.method not in ("POST", "PUT", "PATCH", "DELETE"):
-            return NoVars("Not a form request")
+        if self.method != "POST" or self._route_name() not in FORMS:
+            return NoVars("Not a form of this site")
         if self.content_type not in FORM_TYPES:
             return NoVars("Not a form of the site's content type")
         try:
@@ -108,9 +109,12 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
         return body
 
     def _is_of_a_page(self) -> bool:
+        return self._route_name() in PAGES
+
+    def _route_name(self) -> str:
         # There is no such attribute before routing; it is None where no route matches.
         route = getattr(self, "matched_route", None)
-        return route is not None and route.name in PAGES
+        return route.name if route is not None else ""
 
 
 def includeme(config: Configurator) -> None:
