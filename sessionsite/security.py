@@ -2,7 +2,7 @@
 
 from pyramid.config import Configurator
 from pyramid.csrf import LegacySessionCSRFStoragePolicy
-from pyramid.events import NewResponse
+from pyramid.events import ApplicationCreated, NewResponse
 from pyramid.interfaces import ICSRFStoragePolicy, ITweens
 from pyramid.request import Request
 from pyramid.response import Response
@@ -54,19 +54,17 @@ def includeme(config: Configurator) -> None:
     # Browsers send the origin of every POST. A client that sends none needs only the CSRF token.
     config.set_default_csrf_options(require_csrf=True, allow_no_origin=True)
     if site.error_page:
-        # after all tweens are known
-        config.action(None, _refuse_toolbar, args=(config,), order=1000)
+        config.add_subscriber(_refuse_toolbar, ApplicationCreated)
 
 
-def _refuse_toolbar(config: Configurator) -> None:
+def _refuse_toolbar(event: ApplicationCreated) -> None:
     """Raise `ConfigurationError` where the debug toolbar would show visitors what it knows.
 
     Behind a proxy that is not trusted every visitor comes from 127.0.0.1, which is all that the
     toolbar asks for.
     """
-    tweens = config.registry.queryUtility(ITweens)
-    names = {name for name, _ in tweens.explicit or tweens.implicit()} if tweens else set()
-    if TOOLBAR_TWEEN in names:
+    tweens = event.app.registry.getUtility(ITweens)
+    if TOOLBAR_TWEEN in {name for name, _ in tweens.explicit or tweens.implicit()}:
         raise ConfigurationError(
             "pyramid.includes has pyramid_debugtoolbar or sessionsite.development, which show "
             "visitors the site's insides: remove it, or, on a developer's machine, set "
