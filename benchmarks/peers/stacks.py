@@ -76,6 +76,7 @@ class Stack:
             "NODE_ENV": "production",
             "PYTHONPATH": str(ROOT),
             "SESSION_SECRET": SECRET,
+            "SITE_HOSTS": "*",
             "THREADS": str(threads),
         }
         if self.store == "redis":

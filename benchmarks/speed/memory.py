@@ -61,7 +61,7 @@ def visit(port: int, visitors: Sequence[Browser], seed: int) -> None:
 def samples(visitors: int, directory: Path, url: str) -> list[Sample]:
     """Ten rounds of as many requests as visitors; a sample before the first, and after each."""
     port = free_port()
-    env = {"DATABASE_URL": url, "SESSION_SECRET": secrets.token_urlsafe(32)}
+    env = {"DATABASE_URL": url, "SESSION_SECRET": secrets.token_urlsafe(32), "SITE_HOSTS": "*"}
     args = ["--server-name=worker", f"http_port={port}"]
     browsers = [Browser(port) for _ in range(visitors)]
     # Each thread has visitors of its own: two requests of one never meet.
