@@ -111,7 +111,8 @@ class TestBody:
 COOKIES = [
     "", "=", ";", "\x00", "\xff\xfe", "{name}", "{name}=", '{name}="', "{name}=\xff", "{name}=a b",
     "{name}=" + "a" * 100_000, "{name}=eyJ9", "x={name}", "{name}=a; {name}=b", "{name}={{}}",
-    "a=b; " * 20_000, "$Version=1; {name}=x; $Path=/",
+    "a=b; " * 20_000, "$Version=1; {name}=x; $Path=/", 'x="\\377"', '{name}="\\377"',
+    "\xa0{name}=x", "{name}\x85=x", "path=/; {name}=x", "x=[{name}=y", "$x=y",
 ]  # fmt: skip
 
 
