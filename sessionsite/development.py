@@ -38,7 +38,11 @@ def _can_be_shown(request: Request) -> bool:
     """
     if not request.registry.site.allowed_hosts.name(request.environ.get("HTTP_HOST", "")):
         return False
-    if not ip_address(request.remote_addr).is_loopback or request.is_body_readable:
+    if not ip_address(request.remote_addr).is_loopback:
+        return False
+    # not `is_body_readable`, which waitress has say yes for every GET
+    has_body = request.content_length or "HTTP_TRANSFER_ENCODING" in request.environ
+    if has_body or request.method not in ("GET", "HEAD"):
         return False
     try:
         _ = request.GET

@@ -146,7 +146,7 @@ class TestTheSecret:
         server = start_development(tmp_path)
         with server:
             browser = Browser(server.url)
-            browser.get("/contact")
+            assert "pDebug" in browser.get("/contact").text
             server.stop()
             server.start()
             assert len(browser.get("/").history) == 2
