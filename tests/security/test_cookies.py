@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from webob.cookies import parse_cookie
 
 from sessionsite.cookies import clean_cookies, readable_cookies
+from tests.harness.sites import Site
+from tests.security.wsgi import send
 
 NAME = "__Host-sessionsite"
 # What a header is made of, so that a generated one often comes close to an attack.
@@ -84,3 +86,24 @@ def test_a_request_without_cookies_stays_as_it_is() -> None:
     environ: dict[str, str] = {}
     clean_cookies(environ)
     assert environ == {}
+
+
+@pytest.mark.parametrize(
+    "planted", ["\xa0{}", "{}\x85", "a=[{}", "a=,{}", "a=b,{}", '"{}', "\x1c{}"]
+)
+def test_cs_fixation_a_planted_session_is_not_opened(site: Site, planted: str) -> None:
+    attacker = site.visitor()
+    attacker.get("/about?attacker")
+    ((name, value),) = attacker.cookies.items()
+    header = f"{planted.format(name)}={value}"
+    status, headers, text = send(site, HTTP_COOKIE=header)
+    assert (status, headers["Set-Cookie"].startswith(f"{name}=")) == (200, True)
+    assert "attacker" not in text
+
+    victim = site.visitor()
+    victim.get("/about?victim")
+    both = f"{header}; {name}={victim.cookies[name]}"
+    for cookie in (both, "; ".join(reversed(both.split("; ")))):
+        _, _, text = send(site, HTTP_COOKIE=cookie)
+        assert "?victim" in text
+        assert "attacker" not in text
