@@ -14,7 +14,9 @@ REQUIRES = [
     # Pyramid imports pkg_resources, which 82 no longer has, and which warns at import from 80.9 on
     "setuptools >= 70, < 80.9",
     "SQLAlchemy >= 2.1.0, < 2.2",
-    "waitress >= 3.0, < 4",
+    # older ones could be crashed, or made to read a request twice, from outside
+    "waitress >= 3.0.1, < 4",
+    "WebOb >= 1.8.11",
 ]
 EXTRAS = {
     "dev": ["pyramid_debugtoolbar"],

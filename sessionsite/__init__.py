@@ -5,12 +5,13 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.router import Router
 
+from .secret_file import with_secret
 from .sessions import expand_environment
 
 
 def main(global_config: dict[str, str], **settings: Any) -> Router:
     """Return the WSGI app that an `[app:main]` section describes. Raises `ConfigurationError`."""
-    with Configurator(settings=expand_environment(settings)) as config:
+    with Configurator(settings=with_secret(expand_environment(settings))) as config:
         config.add_settings({"jinja2.trim_blocks": True, "jinja2.lstrip_blocks": True})
         config.include(".settings")
         config.include("pyramid_jinja2")
@@ -18,6 +19,7 @@ def main(global_config: dict[str, str], **settings: Any) -> Router:
         config.include(".request")
         config.include(".history")
         config.include(".security")
+        config.include(".gate")
         config.include(".routes")
         config.include(".static_files")
         config.include(".views")

@@ -1,15 +1,21 @@
 """The site's request: whether it is a visit, the URL that it visits, and its session's history."""
 
 import re
-from urllib.parse import quote
+from urllib.parse import parse_qsl, quote
 
 from pyramid.config import Configurator
 from pyramid.decorator import reify
+from pyramid.httpexceptions import HTTPBadRequest, HTTPRequestEntityTooLarge
 from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
+from webob.multidict import MultiDict, NoVars
 
 from .history import record_visit, stored_history
-from .routes import PAGES
+from .routes import FORMS, PAGES
+
+FORM_BYTES = 16384  # as in the .ini files and in deploy/nginx.conf; the site's form has 43
+FORM_FIELDS = 20
+FORM_TYPES = {"", "application/x-www-form-urlencoded"}
 
 
 class SiteRequest(Request):  # type: ignore[misc]  # untyped base
@@ -26,8 +32,14 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
 
     @reify
     def may_be_visit(self) -> bool:
-        """Whether the request is a visit if it is answered 200: a GET of a page, no prefetch."""
+        """Whether the request is a visit if it is answered 200.
+
+        That is a GET of a page, a navigation, no prefetch: an `<img>` or a script's `fetch` of
+        another site's is none.
+        """
         if not self._is_of_a_page() or self.method != "GET":
+            return False
+        if self.headers.get("Sec-Fetch-Dest", "document") != "document":
             return False
         purpose = re.split("[;,]", self.headers.get("Sec-Purpose", ""))[0]
         return purpose.strip().lower() != "prefetch"
@@ -60,10 +72,49 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
             return False
         return bool(self.history[0].partition("?")[0] == self.visit_url.partition("?")[0])
 
+    @reify
+    def POST(self) -> MultiDict | NoVars:  # noqa: N802  # WebOb's name
+        """The form, read when it is first asked for, and bounded in bytes and in fields.
+
+        WebOb's own has no bounds, and raises errors of any kind for a form that is malformed. A
+        form of another route than those in `FORMS`, or of another content type, is empty here: its
+        body stays unread. Raises HTTPBadRequest, HTTPRequestEntityTooLarge.
+        """
+        if self.method != "POST" or self._route_name() not in FORMS:
+            return NoVars("Not a form of this site")
+        if self.content_type not in FORM_TYPES:
+            return NoVars("Not a form of the site's content type")
+        try:
+            return MultiDict(
+                parse_qsl(
+                    self._bounded_body().decode("utf-8"),
+                    keep_blank_values=True,
+                    errors="strict",
+                    max_num_fields=FORM_FIELDS,
+                )
+            )
+        except (ValueError, OSError) as exc:  # UnicodeDecodeError among them; a lost connection
+            raise HTTPBadRequest("The form can't be read.") from exc
+
+    def _bounded_body(self) -> bytes:
+        size = self.content_length
+        if size is None and self.is_body_readable:  # sent in chunks, by a server that says so
+            self.body = self.body_file_raw.read(FORM_BYTES + 1)  # one more tells a larger one
+            size = self.content_length
+        if size is not None and size < 0:
+            raise HTTPBadRequest("The Content-Length is negative.")
+        if size is not None and size > FORM_BYTES:
+            raise HTTPRequestEntityTooLarge("The form is too large.")
+        body: bytes = self.body
+        return body
+
     def _is_of_a_page(self) -> bool:
+        return self._route_name() in PAGES
+
+    def _route_name(self) -> str:
         # There is no such attribute before routing; it is None where no route matches.
         route = getattr(self, "matched_route", None)
-        return route is not None and route.name in PAGES
+        return route.name if route is not None else ""
 
 
 def includeme(config: Configurator) -> None:

@@ -6,6 +6,8 @@ from pyramid.config import Configurator
 from pyramid.request import Request
 
 PAGES = {"home": "Home", "about": "About", "contact": "Contact"}
+FORMS = {"forget"}
+"""The routes that take a form; a request for any other has none (`SiteRequest.POST`)."""
 
 
 @dataclass(frozen=True, slots=True)

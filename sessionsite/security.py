@@ -1,21 +1,14 @@
-"""What protects the visitors of the site: response headers, host names, CSRF tokens."""
-
-import re
-import sys
-from collections.abc import Callable, Sequence
+"""What protects the visitors of the site: response headers and CSRF tokens; no toolbar for them."""
 
 from pyramid.config import Configurator
 from pyramid.csrf import LegacySessionCSRFStoragePolicy
-from pyramid.events import NewResponse
-from pyramid.httpexceptions import HTTPBadRequest
-from pyramid.interfaces import ICSRFStoragePolicy
-from pyramid.registry import Registry
+from pyramid.events import ApplicationCreated, NewResponse
+from pyramid.interfaces import ICSRFStoragePolicy, ITweens
 from pyramid.request import Request
 from pyramid.response import Response
-from pyramid.tweens import INGRESS, MAIN
 from zope.interface import implementer
 
-from .sessions import SAVE_TWEEN
+from .sessions import ConfigurationError
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -28,9 +21,7 @@ HEADERS = (
     ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
 )
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?")
-
-Handler = Callable[[Request], Response]
+TOOLBAR_TWEEN = "pyramid_debugtoolbar.toolbar_tween_factory"
 
 
 @implementer(ICSRFStoragePolicy)
@@ -43,54 +34,41 @@ class SessionCSRFPolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]  
         return bool(super().check_csrf_token(request, supplied_token))
 
 
+def add_headers(response: Response, scheme: str, hsts: int | None) -> None:
+    """Give `response` the security headers that it does not have; `hsts` over https alone."""
+    wanted: tuple[tuple[str, str], ...] = HEADERS
+    if hsts is not None and scheme == "https":
+        wanted = (*HEADERS, ("Strict-Transport-Security", f"max-age={hsts}"))
+    # WebOb's setdefault looks through all headers again for each one
+    present = {name.lower() for name, _ in response.headerlist}
+    response.headerlist += [header for header in wanted if header[0].lower() not in present]
+
+
 def includeme(config: Configurator) -> None:
     config.include(".settings")
     site = config.registry.site
-    over_tls: Sequence[tuple[str, str]] = HEADERS
-    if site.hsts is not None:
-        over_tls = (*HEADERS, ("Strict-Transport-Security", f"max-age={site.hsts}"))
 
-    def add_headers(event: NewResponse) -> None:
-        for name, value in over_tls if event.request.scheme == "https" else HEADERS:
-            event.response.headers.setdefault(name, value)
+    def protect(event: NewResponse) -> None:
+        add_headers(event.response, event.request.scheme, site.hsts)
 
-    config.add_subscriber(add_headers, NewResponse)
+    config.add_subscriber(protect, NewResponse)
     config.set_csrf_storage_policy(SessionCSRFPolicy())
     # Browsers send the origin of every POST. A client that sends none needs only the CSRF token.
     config.set_default_csrf_options(require_csrf=True, allow_no_origin=True)
-    # Outside all other tweens: some, such as pyramid_debugtoolbar's, fail at a path that is no
-    # UTF-8.
-    config.add_tween(
-        "sessionsite.security.guard_tween_factory", under=INGRESS, over=[SAVE_TWEEN, MAIN]
-    )
+    if site.error_page:
+        config.add_subscriber(_refuse_toolbar, ApplicationCreated)
 
 
-def guard_tween_factory(handler: Handler, registry: Registry) -> Handler:
-    """Answer 400 to a request that the site can't read or does not serve, before all else.
+def _refuse_toolbar(event: ApplicationCreated) -> None:
+    """Raise `ConfigurationError` where the debug toolbar would show visitors what it knows.
 
-    That is a request whose `Host` is missing, malformed or none of `allowed_hosts`, whose path is
-    no UTF-8, or whose form can't be read.
+    Behind a proxy that is not trusted every visitor comes from 127.0.0.1, which is all that the
+    toolbar asks for.
     """
-    allowed = registry.site.allowed_hosts
-
-    def check(request: Request) -> None:
-        try:
-            path = request.path_info
-            _ = request.POST
-        # WebOb raises DeprecationWarning for a form in any encoding but UTF-8.
-        except (ValueError, LookupError, DeprecationWarning) as exc:
-            raise HTTPBadRequest("The path is not UTF-8, or the form can't be read.") from exc
-        match = _HOST.fullmatch(request.environ.get("HTTP_HOST", ""))
-        if match and (not allowed or match[1].lower() in allowed):
-            return
-        if path != "/healthz":  # load balancers often send no host name, or an address
-            raise HTTPBadRequest("This server has no site of that name.")
-
-    def guard_tween(request: Request) -> Response:
-        try:
-            check(request)
-        except HTTPBadRequest:
-            return request.invoke_exception_view(sys.exc_info())
-        return handler(request)
-
-    return guard_tween
+    tweens = event.app.registry.getUtility(ITweens)
+    if TOOLBAR_TWEEN in {name for name, _ in tweens.explicit or tweens.implicit()}:
+        raise ConfigurationError(
+            "pyramid.includes has pyramid_debugtoolbar or sessionsite.development, which show "
+            "visitors the site's insides: remove it, or, on a developer's machine, set "
+            "sessionsite.error_page = false"
+        )

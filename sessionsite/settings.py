@@ -6,6 +6,7 @@ from typing import Any
 
 from pyramid.config import Configurator
 
+from .hosts import HOST_NAMES, LOOPBACK, HostNames, parse_host_names
 from .sessions.ini import (
     BOOLEAN,
     SettingsReader,
@@ -14,7 +15,6 @@ from .sessions.ini import (
     text,
     whole,
     whole_or_none,
-    words,
 )
 
 
@@ -31,20 +31,31 @@ class SiteSettings:
     history_bytes: int | None = key(
         whole_or_none("bytes", minimum=2),
         "How large the history's JSON text may be. 2,400 bytes keep a signed cookie within "
-        "Pyramid's 4,064. `production.ini`: `none`, since its data is not in the cookie.",
+        "Pyramid's 4,064. `production.ini`: `16384`, since its data is not in the cookie.",
         default=2400,
     )
     contact: str = key(text(), "The operator's address, on the Contact page.", default="")
-    allowed_hosts: tuple[str, ...] = key(
-        words("host names"),
+    allowed_hosts: HostNames = key(  # noqa: RUF009  # they are frozen
+        HOST_NAMES,
         "The names that the site answers to, without ports, separated by white space. A request "
-        "for any other `Host` is answered 400, `/healthz` aside. Empty: any name.",
-        default=(),
+        "for any other `Host` is answered 400, `/healthz` aside. `*.example.org` is every name "
+        "below `example.org`, `*` any name at all. `production.ini`: `${SITE_HOSTS}`, without "
+        "which it does not start.",
+        default=parse_host_names(LOOPBACK),
+        documented=f"`{LOOPBACK}`",
+    )
+    secret_file: str | None = key(
+        optional_text("path"),
+        "Where `session.secret` is not set, the secret is in this file, which is made at the first "
+        "start, readable for its owner alone. `development.ini`: a file beside it, so that each "
+        "checkout has a secret of its own.",
+        default=None,
     )
     error_page: bool = key(
         BOOLEAN,
         "Whether an unexpected error is logged and answered with the site's 500 page. "
-        "`development.ini`: `false`, so that pyramid_debugtoolbar shows the traceback.",
+        "`development.ini`: `false`, so that pyramid_debugtoolbar shows the traceback. With `true` "
+        "the site does not start with the toolbar.",
         default=True,
     )
     hsts: int | None = key(
@@ -60,7 +71,6 @@ def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
     read = SettingsReader(settings, "sessionsite.")
     values = read.keys(SiteSettings)
     read.finish()
-    values["allowed_hosts"] = tuple(host.lower() for host in values["allowed_hosts"])
     return SiteSettings(**values)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.exceptions import BadCSRFOrigin, BadCSRFToken
-from pyramid.httpexceptions import HTTPBadRequest, HTTPSeeOther
+from pyramid.httpexceptions import HTTPBadRequest, HTTPRequestEntityTooLarge, HTTPSeeOther
 from pyramid.path import AssetResolver
 from pyramid.request import Request
 from pyramid.response import FileResponse, Response
@@ -17,6 +17,8 @@ from .sessions import RETRY_AFTER, StoreError, ping
 
 log = logging.getLogger(__name__)
 
+LOGGED = "sessionsite.error_logged"
+"""Set in the environment once the 500 page has logged its error, for the gate."""
 FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
 
 
@@ -106,6 +108,11 @@ def bad_request(request: Request) -> dict[str, Any]:
     return error_page(request, 400, "Bad request", advice)
 
 
+@exception_view_config(HTTPRequestEntityTooLarge, renderer="templates/error.jinja2")
+def too_large(request: Request) -> dict[str, Any]:
+    return error_page(request, 413, "Too large", "The site takes no forms as large as this one.")
+
+
 @exception_view_config(StoreError, renderer="templates/error.jinja2")
 def unavailable(request: Request) -> dict[str, Any]:
     request.response.retry_after = RETRY_AFTER
@@ -115,6 +122,7 @@ def unavailable(request: Request) -> dict[str, Any]:
 
 
 def failed(request: Request) -> dict[str, Any]:
+    request.environ[LOGGED] = True
     log.error("Unexpected error", exc_info=request.exc_info)
     advice = "Something went wrong on our side. The site has logged the error. Please try again."
     return error_page(request, 500, "Error", advice)

@@ -69,6 +69,7 @@ class Stack:
             "NODE_ENV": "production",
             "PYTHONPATH": str(ROOT),
             "SESSION_SECRET": SECRET,
+            "SITE_HOSTS": "*",
             "THREADS": str(threads),
             "REDIS_URL" if self.store == "redis" else "DATABASE_URL": url.replace("+psycopg", ""),
         }

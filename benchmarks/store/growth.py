@@ -69,6 +69,7 @@ def each_time(
 def requests(url: str, rows: int, operations: int) -> list[float]:
     """Microseconds of requests for a page by the visitors of rows, answered in this process."""
     os.environ["DATABASE_URL"], os.environ["SESSION_SECRET"] = url, secrets.token_urlsafe(32)
+    os.environ["SITE_HOSTS"] = "*"
     app = get_app(PRODUCTION)
 
     def request(number: int) -> Any:

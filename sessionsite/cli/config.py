@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import plaster
 
+from ..secret_file import with_secret
 from ..sessions import (
     FACTORY_KEY,
     ConfigurationError,
@@ -57,7 +58,7 @@ def open_store(config_uri: str) -> Iterator[SessionStore]:
             expand_environment(keys) | {"session.sql.create_table": "false"}
         )
     else:
-        factory = session_factory(expand_environment(settings))
+        factory = session_factory(with_secret(expand_environment(settings)))
         if factory is None or not IServerSessionFactory.providedBy(factory):
             raise ConfigurationError(
                 f"{config_uri} keeps its sessions in no store: {FACTORY_KEY} is not "

@@ -9,11 +9,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, dataclass, field, fields
+from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from pyramid.path import DottedNameResolver
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+_VARIABLE = re.compile(r"\$\{file:([^}]+)\}|\$\{(\w+)(?::-([^}]*))?\}")
 BOOLEANS: Final = {
     "true": True, "yes": True, "on": True, "1": True,
     "false": False, "no": False, "off": False, "0": False,
@@ -27,16 +28,19 @@ class ConfigurationError(ValueError):
 def expand_environment(
     settings: Mapping[str, Any], environ: Mapping[str, str] = os.environ
 ) -> dict[str, Any]:
-    """Return `settings` with `${NAME}` and `${NAME:-default}` replaced from `environ`.
+    """Return `settings` with `${NAME}`, `${NAME:-default}` and `${file:PATH}` replaced.
 
-    As in a shell, the default also stands in for an empty variable. What a variable holds is
-    taken as it is, never expanded again. Raises `ConfigurationError` for a variable that is
-    not set and has no default.
+    The first two come from `environ`; as in a shell, the default also stands in for an empty
+    variable. The third is the text of a file, without the line breaks at its end. What a variable
+    or a file holds is taken as it is, never expanded again. Raises `ConfigurationError` for a
+    variable that is not set and has no default, and for a file that can't be read.
     """
 
     def expand(key: str, value: str) -> str:
         def replace(match: re.Match[str]) -> str:
-            name, default = match.groups()
+            path, name, default = match.groups()
+            if path is not None:
+                return _text_of(key, path)
             found = environ.get(name) or default
             if found is None:
                 raise ConfigurationError(
@@ -48,6 +52,16 @@ def expand_environment(
         return _VARIABLE.sub(replace, value)
 
     return {k: expand(k, v) if isinstance(v, str) else v for k, v in settings.items()}
+
+
+def _text_of(key: str, path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as exc:  # a text that is not UTF-8, a path that holds a NUL
+        why = exc.strerror if isinstance(exc, OSError) else "it is no UTF-8 text"
+        raise ConfigurationError(
+            f"{key} takes its value from the file {path!r}, which can't be read: {why}"
+        ) from exc
 
 
 def resolve(key: str, name: str) -> Callable[..., Any]:

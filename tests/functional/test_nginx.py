@@ -5,6 +5,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from tests.harness import can_bind, free_port
 from tests.harness.nginx import Nginx, start_nginx
 from tests.harness.probe import serve, write_probe
+from tests.harness.pserve import start_development
 from tests.harness.skipping import started
 
 pytestmark = pytest.mark.servers
@@ -177,3 +179,104 @@ def test_cookies_are_not_logged(site: Nginx) -> None:
 
     assert '"GET /logged HTTP/1.1" 200' in site.access_log.read_text()
     assert "secret" not in site.access_log.read_text() + site.output()
+
+
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def raw(port: int, request: bytes, trust: Path | None = None) -> str:
+    """The whole answer to what is sent, over TLS where a certificate is to be trusted."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        if trust:
+            context = ssl.create_default_context(cafile=trust)
+            connection = context.wrap_socket(connection, server_hostname="localhost")
+        with connection:
+            connection.sendall(request)
+            answer = b""
+            while chunk := connection.recv(65536):
+                answer += chunk
+    return answer.decode("latin-1")
+
+
+def check_headers(answer: str, status: int, *, https: bool) -> None:
+    head = answer.partition("\r\n\r\n")[0]
+    assert head.startswith(f"HTTP/1.1 {status} ")
+    names = [line.partition(":")[0] for line in head.splitlines()]
+    for name, value in SECURITY.items():
+        assert names.count(name) == 1
+        assert f"{name}: {value}" in head
+    assert names.count("Strict-Transport-Security") == https
+
+
+BAD_REQUESTS = {
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n": 413,
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"x" * 9000 + b"\r\n\r\n": 400,
+    b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n": 414,
+    b"GET / HTTP/1.1\r\n\r\n": 400,
+    b"nonsense\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n": 400,
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: x\r\n\r\n": 501,
+}
+
+
+@pytest.mark.parametrize("request_", BAD_REQUESTS, ids=lambda request: ascii(request[:50]))
+@pytest.mark.parametrize("https", [True, False])
+def test_headers_nginxs_own_errors_have_the_sites(
+    site: Nginx, request_: bytes, https: bool
+) -> None:
+    where = (site.https_port, request_, site.certificate) if https else (site.http_port, request_)
+    status = BAD_REQUESTS[request_]
+    if not https and status == 413:
+        status = 301  # the body is of no account there
+    check_headers(raw(*where), status, https=https)
+
+
+def test_headers_plain_http_at_the_port_of_https_has_them(site: Nginx) -> None:
+    answer = raw(site.https_port, b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    check_headers(answer, 400, https=answer.count("Strict") > 0)
+
+
+def test_headers_no_process_at_all_is_a_page_with_them(tmp_path: Path) -> None:
+    with started(start_nginx, tmp_path, [free_port()]) as server:
+        answer = raw(
+            server.https_port,
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+            server.certificate,
+        )
+    check_headers(answer, 502, https=True)
+
+
+def test_headers_the_sites_own_are_left_alone(config: Path, tmp_path: Path) -> None:
+    """Each once, and HSTS as the site has it: not at all."""
+    directory = tmp_path / "nginx"
+    directory.mkdir()
+    with (
+        start_development(tmp_path) as backend,
+        started(start_nginx, directory, [backend.port]) as server,
+    ):
+        answers = [ask(server, path=path)[0] for path in ("/", "/nothing")]
+    for response in answers:
+        for name in SECURITY:
+            assert len(response.headers.get_all(name, [])) == 1
+        assert "style-src 'self'" in response.headers["Content-Security-Policy"]
+        assert "Strict-Transport-Security" not in response.headers
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: localhost\r\n"])
+@pytest.mark.parametrize("way", ["http", "https", "no handshake"])
+def test_bounds_a_client_that_sends_no_headers_is_left(
+    tmp_path: Path, way: str, sent: bytes
+) -> None:
+    if way == "no handshake" and sent:
+        sent = b"\x16"
+    shorter = {r"client_header_timeout 15s": "client_header_timeout 1s"}
+    with started(start_nginx, tmp_path, [1], changes=shorter) as server:
+        start = time.monotonic()
+        port = server.http_port if way == "http" else server.https_port
+        raw(port, sent, server.certificate if way == "https" else None)
+        assert 0.8 < time.monotonic() - start < 5

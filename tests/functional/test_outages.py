@@ -211,6 +211,9 @@ HIDDEN = "hunter2"
         ({"SESSION_SECRET": DEVELOPMENT_SECRET}, "", "session.secret"),
         ({"DATABASE_URL": f"mysql://site:{HIDDEN}@localhost/site"}, "", "session.sqlalchemy.url"),
         ({"DATABASE_URL": f"postgresql://s:{HIDDEN}@h:port/s"}, "", "session.sqlalchemy.url"),
+        ({"SITE_HOSTS": ""}, "", "SITE_HOSTS"),
+        ({"SITE_HOSTS": "https://example.org"}, "", "sessionsite.allowed_hosts"),
+        ({}, "pyramid.includes = pyramid_debugtoolbar", "sessionsite.error_page"),
         ({}, "session.tiemout = 60", "session.timeout"),
         ({}, "session.timeout = soon", "session.timeout"),
         ({}, "session.max_age = 60", "session.max_age"),
@@ -227,7 +230,7 @@ def test_a_wrong_configuration_stops_the_process_and_the_last_line_says_why(
     command = [sys.executable, "-m", pserve.__name__, "--server-name=worker"]
     done = subprocess.run(
         [*command, str(config), f"http_port={free_port()}"],
-        env={"SESSION_SECRET": SECRET} | env,
+        env={"SESSION_SECRET": SECRET, "SITE_HOSTS": "127.0.0.1"} | env,
         capture_output=True,
         text=True,
         timeout=60,

@@ -59,6 +59,11 @@ NO_VISITS: list[tuple[str, str, dict[str, str]]] = [
     ("GET", "/", {"Sec-Purpose": "prefetch"}),
     ("GET", "/", {"Sec-Purpose": "prefetch;prerender"}),
     ("GET", "/", {"Sec-Purpose": " Prefetch ; prerender"}),
+    ("GET", "/", {"Sec-Fetch-Dest": "image"}),
+    ("GET", "/about", {"Sec-Fetch-Dest": "empty", "Sec-Fetch-Site": "same-site"}),
+    ("GET", "/", {"Sec-Fetch-Dest": "iframe"}),
+    ("GET", "/", {"Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch;prerender"}),
+    ("GET", "/", {"Sec-Fetch-Dest": ""}),
     ("GET", "/nothing", {}),
     ("GET", "/healthz", {}),
     ("GET", "/favicon.ico", {}),
@@ -101,8 +106,11 @@ class TestWhatIsNoVisit:
         assert history(page) == [f"{site.url}/"]
         assert "csrf_token" not in page.text
 
-    def test_other_purposes_are_visits(self, site: Site) -> None:
-        page = site.visitor().get("/", headers={"Sec-Purpose": "preview"})
+    @pytest.mark.parametrize(
+        "headers", [{"Sec-Purpose": "preview"}, {"Sec-Fetch-Dest": "document"}]
+    )
+    def test_other_purposes_are_visits(self, site: Site, headers: dict[str, str]) -> None:
+        page = site.visitor().get("/", headers=headers)
         assert history(page) == [f"{site.url}/"]
 
 

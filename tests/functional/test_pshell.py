@@ -14,7 +14,12 @@ def test_the_store_is_in_scope(sqlite_url: str) -> None:
         [sys.executable, "-m", "pyramid.scripts.pshell", str(ROOT / "production.ini")],
         input="from sessionsite.sessions.server.factory import utc_now\n"
         "print('rows to prune:', store.count_expired(utc_now()))\n",
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "SESSION_SECRET": "x" * 40},
+        env={
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": sqlite_url,
+            "SESSION_SECRET": "x" * 40,
+            "SITE_HOSTS": "localhost",
+        },
         capture_output=True,
         text=True,
         timeout=60,

@@ -63,6 +63,7 @@ def environment(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
         "PATH": os.environ["PATH"],
         "DATABASE_URL": sqlite_url,
         "SESSION_SECRET": "only-the-test-of-the-unit-knows-this-one",
+        "SITE_HOSTS": "127.0.0.1",
     }
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.harness import Missing, free_port, listening
@@ -54,7 +54,12 @@ class Nginx(Server):
     """nginx on 127.0.0.1, for the host name localhost."""
 
     def __init__(
-        self, directory: Path, upstream_ports: Sequence[int], https_port: int, http_port: int
+        self,
+        directory: Path,
+        upstream_ports: Sequence[int],
+        https_port: int,
+        http_port: int,
+        changes: Mapping[str, str],
     ) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if program is None:
@@ -77,6 +82,7 @@ class Nginx(Server):
                 r"( *server )127\.0\.0\.1:6543(.*\n)( *server 127\.0\.0\.1:6544.*\n)": "".join(
                     rf"\g<1>127.0.0.1:{port}\g<2>" for port in upstream_ports
                 ),
+                **changes,
             },
         )
         (directory / "site.conf").write_text(site)
@@ -96,14 +102,16 @@ def start_nginx(
     upstream_ports: Sequence[int],
     https_port: int | None = None,
     http_port: int | None = None,
+    changes: Mapping[str, str] | None = None,
 ) -> Nginx:
     """An nginx that answers https://localhost:`https_port`, in front of those ports of 127.0.0.1.
 
     Its files are in `directory`, of its own alone: `.certificate`, for clients to trust, and
-    `.access_log` among them. Ports that are not given are free ones.
+    `.access_log` among them. Ports that are not given are free ones. `changes` are further
+    patterns of deploy/nginx.conf, and what stands for each.
     """
     ports = https_port or free_port(), http_port or free_port()
-    return Nginx(directory, upstream_ports, *ports).start()
+    return Nginx(directory, upstream_ports, *ports, changes or {}).start()
 
 
 def adapt(text: str, changes: dict[str, str]) -> str:

@@ -22,6 +22,7 @@ from tests.harness.stores import sql_store
 
 PRODUCTION = ROOT / "production.ini"
 SECRET = "only-the-tests-of-production-know-this-one"
+HOSTS = "localhost 127.0.0.1 elsewhere.example"
 FORWARDED = {
     "X-Forwarded-For": "203.0.113.9",
     "X-Forwarded-Host": "elsewhere.example",
@@ -92,7 +93,10 @@ def start_worker(directory: Path, config: Path = PRODUCTION, **env: str) -> Pser
     """A further process, as production.ini says to start one."""
     args = ["--server-name=worker", f"http_port={free_port()}"]
     return start_pserve(
-        config, env={"SESSION_SECRET": SECRET} | env, args=args, directory=directory
+        config,
+        env={"SESSION_SECRET": SECRET, "SITE_HOSTS": HOSTS} | env,
+        args=args,
+        directory=directory,
     )
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tests import ROOT
+from tests.harness import free_port
 from tests.harness.process import Server
 
 DEFAULT_PORT = 6543
@@ -54,3 +56,12 @@ def start_pserve(
     listens, otherwise 6543. It runs in `directory`, where its log is.
     """
     return Pserve(config, args, env, directory).start()
+
+
+def start_development(directory: Path) -> Pserve:
+    """A `pserve` of development.ini, copied into `directory`, at a port of its own."""
+    port = free_port()
+    text = (ROOT / "development.ini").read_text("utf-8")
+    config = directory / "development.ini"
+    config.write_text(text.replace("localhost:6543", f"127.0.0.1:{port}"), "utf-8")
+    return start_pserve(config, env={}, args=[f"http_port={port}"], directory=directory)

@@ -66,6 +66,7 @@ def making_sites(directory: Path, url_of: Callable[[str], str]) -> Iterator[Call
             if name != "development":
                 environment.setenv("DATABASE_URL", url_of(name))
                 environment.setenv("SESSION_SECRET", "a-secret-for-tests-that-is-long-enough")
+                environment.setenv("SITE_HOSTS", "localhost 127.0.0.1 [::1]")
                 assert sessionsite(["init-db", str(changed)]) == 0
             site = Site(name, get_app(str(changed)))
         if store := getattr(site.factory, "store", None):

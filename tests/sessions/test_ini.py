@@ -1,8 +1,11 @@
 """Variables of the environment in the values of an .ini file."""
 
+from pathlib import Path
+
 import pytest
 
 from sessionsite.sessions.ini import ConfigurationError, expand_environment
+from tests.harness.refusals import check_refusal
 
 
 class TestEnvironment:
@@ -28,3 +31,23 @@ class TestEnvironment:
     ) -> None:
         with pytest.raises(ConfigurationError, match="A"):
             expand_environment({"key": "${A}"}, environ)
+
+
+class TestFiles:
+    @pytest.mark.parametrize(
+        "text", ["s\u00e9cret ${A}", "s\u00e9cret ${A}\n", "s\u00e9cret ${A}\r\n"]
+    )
+    def test_a_file_is_taken_as_it_is_but_for_the_line_break(
+        self, tmp_path: Path, text: str
+    ) -> None:
+        path = tmp_path / "secret file"
+        path.write_text(text, "utf-8", newline="")
+        settings = {"a": f"<${{file:{path}}}>"}
+        assert expand_environment(settings, {"A": "1"}) == {"a": "<s\u00e9cret ${A}>"}
+
+    @pytest.mark.parametrize("name", ["missing", "", "binary", "a\0b"])
+    def test_one_that_can_not_be_read_is_named(self, tmp_path: Path, name: str) -> None:
+        (tmp_path / "binary").write_bytes(b"\xff")
+        path = str(tmp_path / name)  # a folder, where it has no name
+        call = {"session.secret": f"${{file:{path}}}"}
+        check_refusal(lambda: expand_environment(call, {}), "session.secret", "can't be read")

@@ -17,8 +17,12 @@ ROOT = Path(sessionsite.__file__).parent
 SITE = {"sessions"}  # all that the site asks of the package to lift: its public names
 # What each module imports, of ours; the name of a package stands for its __init__.
 IMPORTS = {
-    "": SITE,
-    "settings": {"sessions.ini"},
+    "": {"secret_file"} | SITE,
+    "hosts": {"sessions.ini"},
+    "settings": {"hosts", "sessions.ini"},
+    "secret_file": {"settings"} | SITE,
+    "cookies": set(),
+    "gate": {"cookies", "hosts", "security", "views"},
     "routes": set(),
     "views": {"routes", "session_info"} | SITE,
     "session_info": SITE,
@@ -31,7 +35,7 @@ IMPORTS = {
     "testing": SITE,
     "cli": {"cli.group", "cli.secret", "cli.table"} | SITE,
     "cli.group": set(),
-    "cli.config": {"sessions.server"} | SITE,
+    "cli.config": {"secret_file", "sessions.server"} | SITE,
     "cli.secret": {"cli.group"},
     "cli.table": {"cli.config", "cli.group", "sessions.sql"} | SITE,
     "sessions": {

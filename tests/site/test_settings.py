@@ -2,6 +2,7 @@
 
 import pytest
 
+from sessionsite.hosts import parse_host_names
 from sessionsite.settings import site_settings
 from tests.harness.refusals import check_refusal
 
@@ -10,7 +11,8 @@ class TestSiteSettings:
     def test_the_defaults(self) -> None:
         site = site_settings({})
         assert (site.history_limit, site.history_bytes) == (20, 2400)
-        assert (site.contact, site.allowed_hosts, site.hsts) == ("", (), None)
+        assert (site.contact, site.secret_file, site.hsts) == ("", None, None)
+        assert site.allowed_hosts == parse_host_names("localhost 127.0.0.1 [::1]")
 
     @pytest.mark.parametrize(
         ("key", "value"),
