@@ -4,37 +4,36 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.harness import Missing
 from tests.harness.postgres import bindirs
+from tests.harness.skipping import required
 
-ROOT = Path(__file__).parents[2]
-Required = Callable[[], AbstractContextManager[None]]
+pytestmark = [pytest.mark.all, pytest.mark.servers]
 
 
 @pytest.fixture(autouse=True)
-def own_postgres(missing_is_a_skip: Required) -> None:
+def own_postgres() -> None:
     """The benchmarks start a PostgreSQL of their own."""
-    with missing_is_a_skip():
+    with required():
         if not bindirs():
             raise Missing("PostgreSQL", "apt install postgresql")
 
 
 @pytest.fixture
-def wrk(missing_is_a_skip: Required) -> None:
-    with missing_is_a_skip():
+def wrk() -> None:
+    with required():
         if not shutil.which("wrk"):
             raise Missing("wrk", "apt install wrk")
 
 
 @pytest.fixture
-def pgbench(missing_is_a_skip: Required) -> None:
-    with missing_is_a_skip():
+def pgbench() -> None:
+    with required():
         if not any((directory / "pgbench").exists() for directory in bindirs()[:1]):
             raise Missing("pgbench", "apt install postgresql")
 
