@@ -73,7 +73,7 @@ class Browser:
         return answer
 
     def at(self, port: int) -> "Browser":
-        """One with the same cookies, that goes its own way from here on."""
+        """Return another visitor that starts with the same cookies."""
         return Browser(port, self.cookies)
 
     def another(self) -> "Browser":

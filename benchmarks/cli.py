@@ -36,7 +36,7 @@ Measure = Callable[[argparse.Namespace, Path], Report]
 
 
 def options(name: str, description: str | None, file: Path, quick: str) -> argparse.ArgumentParser:
-    """Those of `python -m benchmarks.NAME`; `quick` says what --quick does."""
+    """The options of `python -m benchmarks.NAME`; `quick` says what --quick does."""
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--quick", action="store_true", help=f"{quick}, and no file")

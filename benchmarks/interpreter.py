@@ -36,7 +36,7 @@ print(time.process_time() - start)
 
 @cache
 def fastest() -> tuple[Path, str]:
-    """Return the Python to make virtual environments with, and in words which that is."""
+    """Return the Python to make virtual environments with, and a description of it."""
     own = Path(sys.executable)
     name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     builds: dict[str, tuple[Path, str]] = {}  # by where they are installed

@@ -31,20 +31,20 @@ class SiteSettings:
     history_bytes: int | None = key(
         whole_or_none("bytes", minimum=2),
         "How large the history's JSON text may be. 2,400 bytes keep a signed cookie within "
-        "Pyramid's 4,064. `production.ini`: `none`, its data is not in the cookie.",
+        "Pyramid's 4,064. `production.ini`: `none`, since its data is not in the cookie.",
         default=2400,
     )
     contact: str = key(text(), "The operator's address, on the Contact page.", default="")
     allowed_hosts: tuple[str, ...] = key(
         words("host names"),
-        "The names that the site answers to, without ports, separated by white space; any other "
-        "`Host` is a 400. Empty: any name. `/healthz` is exempt.",
+        "The names that the site answers to, without ports, separated by white space. A request "
+        "for any other `Host` is answered 400, `/healthz` aside. Empty: any name.",
         default=(),
     )
     error_page: bool = key(
         BOOLEAN,
-        "Answer an unexpected error with the site's 500 page, and log it. `development.ini`: "
-        "`false`, so that pyramid_debugtoolbar shows its traceback.",
+        "Whether an unexpected error is logged and answered with the site's 500 page. "
+        "`development.ini`: `false`, so that pyramid_debugtoolbar shows the traceback.",
         default=True,
     )
     hsts: int | None = key(

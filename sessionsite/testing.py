@@ -72,7 +72,11 @@ class StoreContract:
 
     def test_a_record_comes_back_whole(self, store: Any) -> None:
         created = record(
-            old_token_hash=b"old", old_token_valid=True, rotated_at=START, expires_at=None
+            old_token_hash=b"old",
+            old_token_valid=True,
+            rotated_at=START,
+            expires_at=None,
+            token_confirmed=True,
         )
         store.create(created)
         assert store.load(created.id, START) == created
@@ -117,7 +121,7 @@ class StoreContract:
     def test_save_writes_payload_and_times_and_counts(self, store: Any) -> None:
         store.create(record())
         seen, end = START + timedelta(seconds=1), START + timedelta(hours=2)
-        changed = record(payload='{"n": 2}', seen_at=seen, expires_at=end)
+        changed = record(payload='{"n": 2}', seen_at=seen, expires_at=end, token_confirmed=True)
         assert store.save(changed, 1, START) is True
         assert store.load("id-a", START) == replace(changed, version=2)
 

@@ -1,4 +1,4 @@
-"""Real servers for the tests, one of each a process of the run, and the sites on them."""
+"""Real servers for the tests, one of each kind per process, and the sites on them."""
 
 import gc
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from tests.harness.redis import Redis, start_redis
 from tests.harness.sites import Site, making_sites
 from tests.harness.skipping import required
 
-# Fixtures that start a server or a browser; the others that do take these.
+# The fixtures that start a server or a browser; all others start one through these.
 SERVERS = {"browser", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
 
 # A slow machine is no failure. `make check` asks for the profile `fast`.
@@ -44,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _only_what_is_marked_starts_a_server(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So that `-m "not servers"` starts none, whatever somebody forgets to mark."""
+    """Keep `-m "not servers"` from starting a server, even for a test that lacks the mark."""
     if request.node.get_closest_marker("servers") is None:
 
         def refuse(server: Server, *_: object) -> NoReturn:
@@ -54,7 +54,7 @@ def _only_what_is_marked_starts_a_server(
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say once what was not there. From the reports, as the tests may run in other processes."""
+    """Say once what was missing. The reports tell, since the tests may run in other processes."""
     reasons = {
         report.longrepr[2].removeprefix("Skipped: ")
         for report in terminalreporter.stats.get("skipped", [])
@@ -68,7 +68,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
-    """A PostgreSQL server that all tests share; one that stops it starts its own."""
+    """A PostgreSQL server that all tests share; a test that stops a server starts its own."""
     with required():
         server = start_postgres(tmp_path_factory.mktemp("postgres"))
     with server:
@@ -124,7 +124,7 @@ def make_site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callab
 def shared_site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    """The site of each .ini file in turn. To make one takes longer than most tests of it do."""
+    """The site of each .ini file in turn, shared: to make one takes longer than most tests."""
     directory = tmp_path_factory.mktemp("site")
 
     def url_of(name: str) -> str:
@@ -140,5 +140,5 @@ def shared_site(
 @pytest.fixture
 def site(shared_site: Site) -> Site:
     """The site of each .ini file in turn, with no session in it."""
-    shared_site.forget_everybody()
+    shared_site.forget_all_visitors()
     return shared_site

@@ -49,7 +49,7 @@ def by_whitenoise(folder: Path) -> tuple[Any, str]:
 
 
 def get(app: Any, url: str) -> Callable[[], None]:
-    """What asks for `url`, and takes the whole body."""
+    """Return a function that gets `url`, with the whole body."""
 
     def once() -> None:
         response = Request.blank(url).get_response(app)

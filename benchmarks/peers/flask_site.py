@@ -22,7 +22,7 @@ app.config.update(
     SQLALCHEMY_DATABASE_URI=os.environ["DATABASE_URL"].replace(
         "postgresql://", "postgresql+psycopg://"
     ),
-    # Flask-Session holds a connection through the whole request: one for each thread.
+    # Flask-Session holds a connection through the whole request: one per thread.
     SQLALCHEMY_ENGINE_OPTIONS={"pool_size": max(5, int(os.environ["THREADS"]))},
     PERMANENT_SESSION_LIFETIME=TIMEOUT,
     SESSION_COOKIE_HTTPONLY=True,

@@ -1,7 +1,7 @@
 """Our site with no session factory: `python -m waitress benchmarks.peers.no_session:app`.
 
-It is the site itself, as production.ini sets it up; into what its pages get to show, the same
-visits and details are put for everybody.
+It is the site itself, as production.ini sets it up; its pages show the same visits and details
+to every visitor.
 """
 
 import logging

@@ -54,11 +54,11 @@ class Stack:
 
     @property
     def pinned(self) -> bool:
-        """Whether each process has a core of its own: threads that share a GIL need less CPU so."""
+        """Whether each process has its own core, where threads that share a GIL need less CPU."""
         return self.home != "express"
 
     def interpreter(self, base: Path | None = None) -> Path:
-        """What runs it, installed if it has to be; `base` is a Python that has ours already."""
+        """What runs the stack, installed if need be; `base` is a Python that already has ours."""
         if self.home == "express":
             return install.express()
         if base and self.home == "sessionsite":

@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class App:
-    """One of them, running."""
+    """One app, running."""
 
     name: str
     port: int
@@ -39,7 +39,7 @@ class App:
 
 
 class Crowd(ThreadPoolExecutor):
-    """Threads that browsers ask from."""
+    """The threads from which browsers send requests."""
 
     def start(self, browser: Browser, path: str) -> "Future[Answer]":
         return self.submit(browser.get, path)
@@ -78,7 +78,7 @@ def lost_visits(app: App, visits: int, progress: Progress) -> int:
 
 
 def logged_in(app: App, crowd: Crowd, count: int) -> list[Browser]:
-    """Visitors who have just logged in, by a page that waits until that is stored."""
+    """Visitors who have just logged in, by a page that waits until the login is stored."""
     visitors = [app.browser() for _ in range(count)]
     crowd.all((visitor, "/set/first") for visitor in visitors)
     crowd.all((visitor, "/login/someone?save=1") for visitor in visitors)

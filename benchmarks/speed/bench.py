@@ -31,8 +31,8 @@ from tests.harness.process import ServerError
 
 CONNECTIONS = 16
 COUNTED_VISITS = 240
-NOISE = 0.1  # of the machine, taken by others, that a report has to mention
-# Addresses, and paths of this machine, which are nobody else's business.
+NOISE = 0.1  # of the machine's CPU, used by other processes, that a report has to mention
+# Addresses, and paths of this machine, which a report must not show.
 _ELSEWHERE = re.compile(r"\w+://\S+|(?<!\w)/\w[\w.-]*/\S+")
 FAILURES = (install.NotInstalled, LoadError, Missing, check.NotWorking, ServerError)
 
@@ -174,7 +174,7 @@ class Bench:
             entry.figures.statements = {kind: n for kind, n in kinds.items() if n > 0.02}
 
     def time(self, entry: Entry, number: int) -> None:
-        """Load it for one slice of time, between two looks at what its processes have used."""
+        """Load the stack for one slice of time, and measure what its processes use meanwhile."""
         self.stores.checkpoint()
         database = self.stores.pids(entry.stack)
         begun = time.monotonic()
@@ -206,7 +206,7 @@ class Bench:
         return load(self.wrk, entry.ports, entry.cookie_files, seconds)
 
     def finish(self, entry: Entry) -> None:
-        """Note its memory, and check that all went well under load."""
+        """Note the stack's memory, and check that all went well under load."""
         entry.figures.peak_memory = peak_memory(entry.pids)
         if errors := sum(each.errors for each in entry.figures.rounds):
             raise check.NotWorking(f"{errors} errors under load: {entry.sites[0].output()[-300:]}")
@@ -214,7 +214,7 @@ class Bench:
             check.check_still(entry.ports[0], entry.cookies[0])
 
     def note_noise(self) -> None:
-        """Say in the report if the machine was not ours alone."""
+        """Report it if other processes used the machine."""
         shares = [r.others_cpu for each in self.results.stacks.values() for r in each.rounds]
         if shares and max(shares) > NOISE:
             self.results.remarks.append(

@@ -9,7 +9,7 @@ from benchmarks.browser import HOST, PAGES, Browser
 LIMIT = 20
 TOLERANCE = 0.02  # of the response bodies' size
 Pages = dict[str, str]
-"""The HTML of the three pages as a visitor sees them who has 20 visits behind."""
+"""The HTML of the three pages, as a visitor with 20 visits sees them."""
 # What may differ from one stack, or one visitor, to another.
 _VARIABLE = (
     (r"<!--.*?-->", ""),
@@ -25,7 +25,7 @@ _VARIABLE = (
 
 
 class NotWorking(Exception):
-    """Says what a stack does that it should not, or the other way round."""
+    """A stack does what it should not, or does not what it should; the text says which."""
 
 
 def visit(browser: Browser, path: str) -> str:
@@ -118,7 +118,7 @@ def _tokens(html: str) -> list[str]:
 
 
 def cookies(port: int, count: int) -> list[str]:
-    """The cookies of `count` new visitors, each with a full history behind; empty for none."""
+    """The cookies of `count` new visitors, with full histories; empty without sessions."""
     browsers = [Browser(port) for _ in range(count)]
     for browser in browsers:
         for number in range(LIMIT + 1):
@@ -127,7 +127,7 @@ def cookies(port: int, count: int) -> list[str]:
 
 
 def with_cookie(port: int, cookie: str) -> Browser:
-    """The visitor who has the `Cookie` header `cookie`."""
+    """The visitor with the `Cookie` header `cookie`."""
     return Browser(port, dict(pair.split("=", 1) for pair in cookie.split("; ")))
 
 

@@ -59,7 +59,7 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A figure over all rounds: its median, and how far it went."""
+    """A figure over all rounds: its median and its range."""
 
     median: float
     low: float
@@ -109,7 +109,7 @@ COSTS: tuple[tuple[str, str, Figure, float | None], ...] = (
 
 
 def session_costs(results: Results) -> list[Cost]:
-    """What heads the report; empty where one of the four is missing."""
+    """The head of the report; empty if one of the four stacks is missing."""
     found = [
         results.stacks.get(f"{who}{end}")
         for who in ("express", "sessionsite")
@@ -139,7 +139,7 @@ class Goal:
     def verdict(self) -> str:
         if self.found is None:
             return ""
-        if self.found.low <= 0:  # a session that adds less than nothing
+        if self.found.low <= 0:  # the session's share is not positive
             return "too noisy to tell"
         found = round(self.found.median, 2)
         return (
@@ -147,7 +147,7 @@ class Goal:
         )
 
 
-# What is compared, with whose, the goal, whether more is better.
+# The figure, the peer to compare it with, the goal, whether more is better.
 GOALS: tuple[tuple[str, str, Figure, float, bool], ...] = (
     ("requests/s, of Express's", "express", lambda each: each.rate, 1.5, True),
     ("p99, of Express's", "express", lambda each: each.p99, 1.0, False),

@@ -17,7 +17,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class LoadError(Exception):
-    """wrk could not do its work."""
+    """wrk has failed."""
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Load:
 
 
 def load(wrk: str, ports: Sequence[int], cookie_files: Sequence[Path], seconds: float) -> Load:
-    """Load all `ports` at once, one connection for each line of its file of cookies."""
+    """Load all `ports` at once, one connection per line of its file of cookies."""
     running = []
     before = os.times()
     try:
@@ -80,7 +80,7 @@ def _add(total: Load, output: str) -> None:
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:
-    """User and system time of processes and all their descendants, those that ended included."""
+    """User and system time of processes and their descendants, those that have ended included."""
     ticks = 0
     for pid in [member for root in pids for member in family(root)]:
         with suppress(OSError):  # ended while we looked; its parent has the time
@@ -90,7 +90,7 @@ def cpu_seconds(pids: Iterable[int]) -> float:
 
 
 def machine_seconds() -> float:
-    """What all processors have been busy with so far, for whomever; seconds."""
+    """How long all processors have been busy so far, with any process; seconds."""
     words = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
     user, nice, system, _idle, _iowait, *rest = (int(word) for word in words)
     return (user + nice + system + sum(rest)) / TICKS

@@ -38,7 +38,7 @@ class Sample:
 
 
 def sample(server: Pserve, requests: int) -> Sample:
-    """What Linux says of it."""
+    """What Linux says of the process's memory."""
     process = Path("/proc", str(server.pid))
     text = (process / "smaps_rollup").read_text() + (process / "status").read_text()
     found = {name: int(number) for name, number in re.findall(r"^(\w+):\s+(\d+)", text, re.M)}
@@ -64,7 +64,7 @@ def samples(visitors: int, directory: Path, url: str) -> list[Sample]:
     env = {"DATABASE_URL": url, "SESSION_SECRET": secrets.token_urlsafe(32)}
     args = ["--server-name=worker", f"http_port={port}"]
     browsers = [Browser(port) for _ in range(visitors)]
-    # Each thread has visitors of its own: two requests of one never meet.
+    # Each thread has visitors of its own: no two requests of one visitor run at once.
     parts = [browsers[number::CLIENTS] for number in range(CLIENTS)]
     with (
         start_pserve(PRODUCTION, env=env, args=args, directory=directory) as server,

@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def partial(args: argparse.Namespace) -> bool:
-    """Whether it is a part of a run, or one that is set up otherwise."""
+    """Whether the run is partial, or set up otherwise than the one whose report is kept."""
     partial = args.quick or args.rounds or args.seconds or args.only
     return bool(partial or args.no_pin or args.no_fsync or args.here)
 

@@ -138,7 +138,7 @@ def _machine(results: Results) -> str:
     ]
     listed: list[dict[str, str]] = []
     for key, versions in results.versions.items():
-        if versions not in listed:  # those of who is the same without a session
+        if versions not in listed:  # the same stack without a session has the same
             listed.append(versions)
             names = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
             lines.append(f"- {key}: {names}")

@@ -27,13 +27,13 @@ class Stores:
         self._directory, self._exits = directory, exits
         if not (found := bindirs()):
             raise Missing("PostgreSQL", "apt install postgresql")
-        # Not start_postgres(): with TEST_DATABASE_URL that one is not ours to look into.
+        # Not start_postgres(): with TEST_DATABASE_URL it returns a server that we may not inspect.
         self.postgres = Postgres(directory, found[0])
         exits.callback(self.postgres.close)
         if durable:  # the tests' server is not
             off = ("--fsync=off", "--full_page_writes=off")
             self.postgres.command = [word for word in self.postgres.command if word not in off]
-        # Checkpoints come between the measurements, not in somebody's.
+        # Checkpoints come between the measurements, not within one.
         self.postgres.command += ["--checkpoint_timeout=1h", "--max_wal_size=8GB"]
         self.postgres.start()
 
@@ -58,7 +58,7 @@ class Stores:
 
     @contextmanager
     def statements(self, stack: Stack) -> Iterator["Counter[str]"]:
-        """Count the statements that the stack's store gets; too slow to be timed meanwhile."""
+        """Count the statements of the stack's store; too slow to time anything meanwhile."""
         kinds: Counter[str] = Counter()
         if stack.store == "redis":
             before = self._commands()

@@ -53,7 +53,7 @@ def rate(found: Iterable[tuple[int, float]], seconds: float) -> Rate:
 
 
 def threads(url: str, count: int, seconds: float) -> Rate:
-    """`count` threads of one process, on a pool with a connection for each."""
+    """`count` threads of one process, on a pool with one connection per thread."""
     ready = threading.Barrier(count)
     with ours.opened(url, count) as store, ThreadPoolExecutor(count) as pool:
         return rate(pool.map(lambda n: client(store, n, seconds, ready), range(count)), seconds)

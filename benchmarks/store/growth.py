@@ -97,7 +97,7 @@ def sizes(url: str) -> tuple[int, int]:
 
 
 def updates(url: str) -> tuple[int, int]:
-    """All updates of the table so far, and those that were HOT; once all have reported theirs."""
+    """All updates of the table, and the HOT ones, after all backends have reported theirs."""
     last = (-1, -1)
     while True:
         with connect(url) as connection:
@@ -106,11 +106,11 @@ def updates(url: str) -> tuple[int, int]:
         if found == last:
             return last
         last = found
-        time.sleep(1.5)  # a backend reports once a second at most
+        time.sleep(1.5)  # a backend reports at most once per second
 
 
 def each_time(once: Callable[[int], float], rows: int, operations: int) -> list[float]:
-    """What `once` says of random rows, without those of the warm-up: a fifth as many before."""
+    """The results of `once` for random rows, after a warm-up of a fifth as many rows."""
     numbers = random.Random(1)  # noqa: S311  # no secret
     taken = [once(numbers.randint(1, rows)) for _ in range(operations + operations // 5)]
     return taken[operations // 5 :]
@@ -147,7 +147,7 @@ def requests(url: str, rows: int, operations: int) -> list[float]:
 
 
 def save_many(url: str, rows: int, saves: int, file: Path) -> None:
-    """Saves by several clients at once, none of them so late that the expiry has to move."""
+    """Saves by several clients at once, all too early to extend the expiry."""
     with ours.opened(url) as store:
         file.write_text(script(store, rows, ANOTHER))
     say(f"{saves:,} saves\n")

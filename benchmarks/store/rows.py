@@ -62,7 +62,7 @@ def script(store: ours.Store, rows: int, payload: str = ":payload") -> str:
 def pgbench(
     url: str, file: Path, clients: int, *, seconds: float = 0, transactions: int = 0
 ) -> float:
-    """Run `file` for a time, or so often by each client; return transactions a second."""
+    """Run `file` for some seconds, or so often per client; return transactions per second."""
     program = shutil.which("pgbench") or str(bindirs()[0] / "pgbench")
     options = ["-n", "-M", "prepared", "-c", str(clients), "-j", str(min(2, clients))]
     end = f"-t{transactions}" if transactions else f"-T{max(1, round(seconds))}"

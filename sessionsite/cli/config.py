@@ -17,7 +17,7 @@ from ..sessions import (
 from ..sessions.server import store_from_settings
 
 SERVER_FACTORY = "sessionsite.sessions.server.session_factory_from_settings"
-# The keys that say which store it is, and where; they hold no signing secret.
+# The keys that say which store it is, and where; they hold no secret that signs.
 STORE_KEYS = ("session.store", "session.sql.", "session.sqlalchemy.")
 
 

@@ -7,12 +7,13 @@ itself: copy it into an app of your own, under any name. What a store of your ow
 the SQL store is in `sessionsite.sessions.sql`, and nothing else loads a database driver.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated, NewResponse
-from pyramid.interfaces import ISessionFactory
+from pyramid.interfaces import ISessionFactory, ITweens
 from pyramid.registry import Registry
 from pyramid.tweens import EXCVIEW, INGRESS
 
@@ -71,6 +72,8 @@ __all__ = [
     "session_factory",
 ]
 
+log = logging.getLogger(__name__)
+
 FACTORY_KEY = "sessionsite.session_factory"
 SAVE_TWEEN = f"{__name__}.tween.save_tween_factory"
 
@@ -105,11 +108,24 @@ def _start_pruner(event: ApplicationCreated) -> None:
         Pruner(factory.store, factory.prune_interval, factory.now).start()
 
 
+def _warn_of_toolbar(event: ApplicationCreated) -> None:
+    registry = event.app.registry
+    tweens = registry.queryUtility(ITweens)
+    if IServerSessionFactory.providedBy(registry.queryUtility(ISessionFactory)) and any(
+        name.startswith("pyramid_debugtoolbar") for name, _ in (tweens.implicit() if tweens else ())
+    ):
+        log.warning(
+            "pyramid_debugtoolbar shows the sessions of all visitors, and runs commands: remove it "
+            "from an app that others can reach"
+        )
+
+
 def includeme(config: Configurator) -> None:
     factory = session_factory(config.registry.settings)
     if factory is not None:
         config.set_session_factory(factory)
     # also for a factory that the app sets itself, if it provides IServerSessionFactory
     config.add_subscriber(_start_pruner, ApplicationCreated)
+    config.add_subscriber(_warn_of_toolbar, ApplicationCreated)
     config.add_tween(SAVE_TWEEN, under=INGRESS, over=["pyramid_tm.tm_tween_factory", EXCVIEW])
     config.add_subscriber(_prevent_caching, NewResponse)

@@ -4,9 +4,11 @@ Thin over Pyramid's own cookie session. A cookie can't be revoked: anyone who ke
 play it back until its idle time-out. Of two parallel requests the later answer wins.
 """
 
-import json
+import logging
+import re
 import time
 from collections.abc import Callable, Mapping
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from pyramid.request import Request
@@ -14,15 +16,24 @@ from pyramid.response import Response
 from pyramid.session import BaseCookieSessionFactory
 from zope.interface import directlyProvides, implementer
 
+from .checks import is_weak_secret
+from .cookie_header import CookieHeader
 from .description import SessionDescription
 from .interfaces import IDescribedSessionFactory, ISavedSession
-from .payload import PayloadError, dumps
-from .response import set_session_cookie
+from .payload import check_size, dumps, loads
+from .response import clear_session_cookies, partition_cookie, set_session_cookie
 from .settings import cookie_settings
 from .signing import RotatingSigner
 
+log = logging.getLogger(__name__)
+
 MAX_VALUE = 4064  # bytes; Pyramid's own limit
+MAX_SECONDS = 2**35  # the times of a cookie end in the year 3058; any number may be signed
 T = TypeVar("T")
+
+
+class TimedOutError(ValueError):
+    """The session in a cookie has been idle for too long."""
 
 
 class _CookieState:
@@ -36,16 +47,18 @@ class _CookieState:
         return f"[{int(seen)},{int(created)},{dumps(data)}]".encode("ascii")
 
     def loads(self, bstruct: bytes) -> tuple[int, int, dict[str, Any]]:
-        try:
-            seen, created, data = json.loads(bstruct)
-        except (ValueError, TypeError, RecursionError) as exc:
-            raise ValueError("no session state") from exc
-        if not (isinstance(seen, int) and isinstance(created, int) and isinstance(data, dict)):
+        """Return what `dumps` was given. Raises ValueError for anything else, and for a timed-out
+        session, which Pyramid empties but takes for an old one.
+        """
+        head = re.match(rb"\[(\d{1,11}),(\d{1,11}),(.*)\]", bstruct, re.DOTALL)
+        if head is None:
             raise ValueError("no session state")
-        # Pyramid empties a session that has timed out, but takes it for an old one.
+        seen, created = int(head[1]), int(head[2])
+        if max(seen, created) > MAX_SECONDS:
+            raise ValueError("times out of range")
         if self._timeout is not None and time.time() - seen > self._timeout:
-            raise ValueError("timed out")
-        return seen, created, data
+            raise TimedOutError
+        return seen, created, loads(head[3].decode("ascii"))
 
 
 def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Request], Any]:
@@ -54,6 +67,14 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
     Raises `ConfigurationError`.
     """
     options = cookie_settings(settings)
+    if options.secure is False:
+        log.warning("session.secure = false: anyone who listens on the way can take a session")
+    if any(map(is_weak_secret, options.secrets)):
+        log.warning(
+            "session.secret is short, published or easy to guess: set a better one, as "
+            "`sessionsite generate-secret` prints it"
+        )
+    header = CookieHeader(options.cookie_name)
     serializer = RotatingSigner(
         options.secrets, "sessionsite.cookie.", _CookieState(options.timeout)
     )
@@ -71,6 +92,19 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         set_on_exception=options.set_on_exception,
     )
 
+    def _is_readable(value: str) -> bool:
+        try:
+            serializer.loads(value.encode("latin-1"))
+        except TimedOutError:
+            return False
+        except ValueError as exc:
+            log.warning("A cookie that holds no session of this site was ignored: %s", exc)
+            return False
+        return True
+
+    def _clear(request: Request, response: Response) -> None:
+        clear_session_cookies(request, response, options, options.secure is True)
+
     @implementer(ISavedSession)
     class CookieSession(base):  # type: ignore[misc, valid-type]  # Pyramid makes it at run time
         """Pyramid's `CookieSession`, where it falls short of what `ISession` promises."""
@@ -84,8 +118,18 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         _spent = False
 
         def __init__(self, request: Request) -> None:
-            super().__init__(request)
+            values = [value for value in header.values(request) if _is_readable(value)]
+            # Pyramid reads its cookie from WebOb's dictionary, whose parser accepts more names.
+            one = {options.cookie_name: values[0]} if len(values) == 1 else {}
+            super().__init__(SimpleNamespace(cookies=one))
+            self.request = request
             self.created = int(self.created)
+            if len(values) > 1:
+                log.warning(
+                    "A request came with several cookies that open a session. One of them may "
+                    "have been planted: none is opened, and all are cleared"
+                )
+                request.add_response_callback(_clear)
 
         @property
         def size(self) -> int:
@@ -119,19 +163,17 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         def _check(self) -> None:
             data = dict(self)
             size = len(serializer.dumps((self.accessed, self.created, data)))
-            if size > MAX_VALUE:
-                largest = max(data, key=lambda key: len(dumps({key: data[key]})))
-                raise PayloadError(
-                    f"the session takes {size} bytes, and a cookie holds {MAX_VALUE}: "
-                    f"session[{largest!r}] is its largest part"
-                )
+            check_size(data, size, MAX_VALUE, "a cookie")
 
         def _set_cookie(self, response: Response) -> bool:
             if self._spent:
                 return False  # an error page is on its way
             if dict(self) or not self.new:
                 self._check()
-                return bool(super()._set_cookie(response))
+                super()._set_cookie(response)
+                if options.partitioned:
+                    partition_cookie(response)
+                return True
             if self._over:
                 set_session_cookie(response, options, "", 0, options.secure is True)
             return self._over

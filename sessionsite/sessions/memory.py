@@ -33,9 +33,7 @@ class MemoryStore(SessionStore):
             newest = self.load(record.id, now)
             if newest is None or newest.version != expected_version:
                 return False
-            self._records[record.id] = newest.saved(
-                record.payload, record.seen_at, record.expires_at
-            )
+            self._records[record.id] = newest.saved_as(record)
             return True
 
     def update(

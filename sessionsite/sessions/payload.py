@@ -1,14 +1,18 @@
 """Session data to JSON text and back, by `json.dumps`'s rules with NaN and infinity refused."""
 
 import json
+import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
+
+FLASH_PREFIX = "_f_"
+CSRF_KEY = "_csrft_"
 
 _encode = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 class PayloadError(ValueError):
-    """The session holds something that JSON can't; the message names the key."""
+    """The session holds something that JSON can't, or too much; the message names the key."""
 
 
 def dumps(data: Mapping[str, Any]) -> str:
@@ -23,15 +27,47 @@ def dumps(data: Mapping[str, Any]) -> str:
         raise PayloadError(f"{path} can't be stored as JSON: {problem}") from exc
 
 
+def _finite(text: str) -> float:
+    if math.isinf(number := float(text)):
+        raise ValueError(f"{text[:40]} is no finite number")
+    return number
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no finite number")
+
+
+_decode = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse).decode
+
+
 def loads(text: str) -> dict[str, Any]:
-    """Return the object that `text` holds. Raises ValueError for anything else."""
+    """Return the session data that `text` holds.
+
+    Raises ValueError for all but a JSON object of finite numbers whose flash queues are lists and
+    whose CSRF token is a text: what is wrong would fail later, in whichever method meets it.
+    """
     try:
-        data = json.loads(text)
+        data = _decode(text)
     except (TypeError, RecursionError) as exc:
         raise ValueError(str(exc)) from exc
     if not isinstance(data, dict):
         raise ValueError("JSON, but no object")
+    for key, value in data.items():
+        if key == CSRF_KEY and not isinstance(value, str):
+            raise ValueError("a CSRF token that is no text")
+        if key.startswith(FLASH_PREFIX) and not isinstance(value, list):
+            raise ValueError("a flash queue that is no list")
     return data
+
+
+def check_size(data: Mapping[str, Any], size: int, limit: int, where: str) -> None:
+    """Raise `PayloadError`, which names the largest key, if `size` is over `limit`."""
+    if size > limit:
+        largest = max(data, key=lambda key: len(dumps({key: data[key]})), default="")
+        raise PayloadError(
+            f"the session takes {size} bytes, and {where} holds {limit}: "
+            f"session[{largest!r}] is its largest part"
+        )
 
 
 def _find(value: Any, path: str, above: tuple[int, ...]) -> tuple[str, str] | None:

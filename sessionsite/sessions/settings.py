@@ -1,10 +1,10 @@
 """The keys of the session factories, each written once: .ini strings in, typed values out."""
 
-import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from .checks import INSECURE, check_cookie, check_secrets, check_times, refuse_insecure
 from .ini import (
     BOOLEAN,
     BOOLEANS,
@@ -21,14 +21,6 @@ from .ini import (
 )
 
 PREFIX: Final = "session."
-DEVELOPMENT_SECRET: Final = "development-secret-that-everybody-can-read"  # noqa: S105  # it is no secret
-# What anyone can read in this project or in the Express tutorial signs nothing in production.
-PUBLISHED_SECRETS: Final = frozenset({DEVELOPMENT_SECRET, "a5d63fc5-17a5-459c-b3ba-6d81792158fc"})
-MIN_SECRET_LENGTH: Final = 32
-# Pyramid allows a cookie value of 4,064 bytes: with a name of at most 32, the pair stays within
-# the 4,096 that browsers keep (ASVS 3.3.5).
-MAX_COOKIE_NAME: Final = 32
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265 cookie-name
 _SERVERS = "is the server factory's, the data of a cookie session is in the cookie: remove it"
 _OTHER_STORE = "is the SQL store's, and this store is another: remove it"
 
@@ -39,62 +31,74 @@ class CookieSettings:
 
     secrets: tuple[str, ...] = key(
         words("text"),
-        "Signs the cookies. Several, separated by white space, newest first: the first signs, all "
-        "verify. [How to rotate it](#rotating-the-signing-secret). The server factory refuses a "
-        "secret of fewer than 32 characters, and one that is printed in this project or in the "
-        "Express tutorial.",
+        "Signs the cookies. White space separates several, newest first: the first one signs, and "
+        "each of them verifies. [How to rotate it](#rotating-the-secret). The server factory "
+        "refuses a secret of fewer than 32 characters, and one that is printed in this project or "
+        "in the Express tutorial.",
         name="secret",
     )
     cookie_name: str = key(
         text(),
         "At most 32 characters, so that name and value stay within the 4,096 bytes that browsers "
-        "keep. Give each app on one host name its own: cookies know no ports. `production.ini`: "
-        "`__Host-sessionsite`.",
+        "keep. Apps on one host name need different names, since cookies know no ports. "
+        "`production.ini`: `__Host-sessionsite`.",
         default="sessionsite",
     )
     max_age: int | None = key(
         whole_or_none("seconds"),
-        "How long browsers keep the cookie; `none`: until the browser is closed. It ends no "
-        "session on the server: `session.timeout` and `session.lifetime` do. With the server "
-        "factory it is at least `session.lifetime`. `production.ini`: `43200`.",
+        "How long browsers keep the cookie; `none`: until the browser is closed. On the server, "
+        "`session.timeout` and `session.lifetime` end the session. With the server factory the "
+        "value is at least `session.lifetime`. `production.ini`: `43200`.",
         default=None,
     )
     path: str = key(text("path"), "The path that the cookie is for.", default="/")
     domain: str | None = key(
         optional_text("host name"),
-        "Unset, the cookie goes to the very host that set it, and to no other. Set, it goes to "
-        "all subdomains of the domain as well.",
+        "Unset: the cookie goes to the host that set it, and to no other. Set: the cookie also "
+        "goes to all subdomains of the domain.",
         default=None,
     )
     secure: bool | Literal["auto"] = key(
         BOOLEAN,
-        "Send the cookie over https alone. With the server factory also `auto`: over https alone "
-        "if the request came over https. `production.ini`: `true`.",
+        "Whether the cookie is sent over https alone. With the server factory also `auto`: as "
+        "`true` for a request that came over https, else as `false`. `production.ini`: `true`.",
         default=False,
     )
-    httponly: bool = key(BOOLEAN, "Hide the cookie from scripts.", default=True)
+    httponly: bool = key(BOOLEAN, "Whether the cookie is hidden from scripts.", default=True)
     samesite: str = key(
         choice({"lax": "Lax", "strict": "Strict", "none": "None"}, "`Lax`, `Strict`, `None`"),
-        "Whether requests that other sites cause carry the cookie. `None` is the attribute's "
-        "value, not the absence of it, and needs `session.secure = true`.",
+        "Whether requests that other sites cause carry the cookie. `None` is a value of the "
+        "attribute, not its absence, and needs `session.secure = true`.",
         default="Lax",
     )
     timeout: int | None = key(
         whole_or_none("seconds"),
-        "Idle time-out: the session ends so long after its last visit.",
+        "Idle time-out: how long after its last visit the session ends.",
         default=1200,
     )
     reissue_time: int = key(
         whole("seconds", minimum=0),
-        "The expiry is pushed back at most once in so many seconds. `0`: with every request that "
-        "uses the session. Less than `session.timeout`.",
+        "The shortest time between two extensions of the expiry. `0`: every request that uses the "
+        "session extends it. Must be less than `session.timeout`.",
         default=120,
         documented="`120`, or a tenth of `session.timeout` if that is less",
     )
+    partitioned: bool = key(
+        BOOLEAN,
+        "Have browsers keep one cookie per site that embeds this one (CHIPS). Needs "
+        "`session.secure = true` and `session.samesite = None`.",
+        default=False,
+    )
+    allow_insecure: tuple[str, ...] = key(
+        words("names"),
+        "[Refusals at start](#what-is-refused-at-start) that are to be warnings: `httponly`, "
+        "`endless`, `weak-secret`, `renewal-grace`.",
+        default=(),
+    )
     set_on_exception: bool = key(
         BOOLEAN,
-        "Whether changes are kept when the request ended in an exception, even one that an "
-        "exception view has answered.",
+        "Whether changes are kept if the request ends in an exception, even in one that an "
+        "exception view answers.",
         default=True,
     )
 
@@ -117,33 +121,52 @@ class ServerSettings(CookieSettings):
     )
     lifetime: int | None = key(
         whole_or_none("seconds"),
-        "Absolute time-out: the session ends so long after its creation, however busy it is.",
+        "Absolute time-out: how long after its creation the session ends, however busy it is.",
         default=43200,
     )
     renewal_time: int | None = key(
         whole_or_none("seconds"),
-        "The session gets a new token once its token is so old: [rotation by "
+        "How old a token may become before the next request replaces it: [rotation by "
         "time](#rotation-by-time).",
         default=None,
     )
     renewal_grace: int = key(
         whole("seconds"),
-        "So long after a rotation by time the old token still opens the session.",
+        "How long after a rotation by time the old token still opens the session.",
         default=60,
+    )
+    new_timeout: int | None = key(
+        whole("seconds"),
+        "Idle time-out of a session whose cookie has never come back: that of a visitor who keeps "
+        "no cookies, most of all of a bot. A form that is sent within this time works.",
+        default=None,
+        documented="as `session.timeout`",
+    )
+    max_bytes: int = key(
+        whole("bytes", minimum=100),
+        "How large the JSON text of a session may be. A change that makes it larger is an error "
+        "that names the largest key.",
+        default=65536,
+    )
+    on_reuse: str = key(
+        choice({"ignore": "ignore", "end": "end"}, "`ignore`, `end`"),
+        "[A token that comes back](#a-token-that-comes-back) after it was replaced opens nothing, "
+        "and is logged as a warning. `end` also ends the session, for owner and thief alike. "
+        "`production.ini`: `end`.",
+        default="ignore",
     )
     prune_interval: int | None = key(
         whole_or_none("seconds"),
-        "Expired rows are deleted from inside the server, after so many seconds on average; each "
-        "pause is 50 to 150 % of it, at random. One process prunes at a time, in batches of "
-        "1,000. `none` leaves it to `sessionsite prune CONFIG_URI`. An expired row opens nothing, "
-        "pruned or not.",
+        "The average pause between two prunings inside the server; each pause is 50 to 150 % of "
+        "that, at random. One process prunes at a time, in batches of 1,000 rows. `none` leaves "
+        "pruning to `sessionsite prune CONFIG_URI`. An expired row opens nothing, pruned or not.",
         default=900,
     )
     store: str | None = key(
         optional_text("dotted name"),
         "[A store of your own](writing-a-store.md): a callable that takes the settings and "
-        "returns a `SessionStore`. It reads its own keys, under `session.store.`. Unset, the "
-        "store is the SQL store.",
+        "returns a `SessionStore`. The keys below `session.store.` are for the callable. Unset: "
+        "the SQL store.",
         default=None,
     )
 
@@ -161,16 +184,15 @@ class SQLSettings:
     )
     create_table: bool = key(
         BOOLEAN,
-        "Create the table at start where it is missing, as `sessionsite init-db CONFIG_URI` does. "
+        "Whether a missing table is created at start, as `sessionsite init-db CONFIG_URI` does. "
         "The role then needs the right to create tables for as long as the site runs.",
         default=False,
         name="sql.create_table",
     )
     timeout: int = key(
         whole("seconds"),
-        "How long a request waits for the store: to connect, for a free connection of the pool, "
-        "for a statement. Each of these waits has its own limit. When one runs out, the answer is "
-        "the 503 page.",
+        "How long a request waits for each of these: a new connection, a free connection of the "
+        "pool, a statement. When the time is up, the answer is the 503 page.",
         default=5,
         name="sql.timeout",
     )
@@ -194,27 +216,12 @@ def _cookie_values(read: SettingsReader, settings: type) -> dict[str, Any]:
         values["reissue_time"] = min(120, timeout // 10)
     elif timeout is not None and values["reissue_time"] >= timeout:
         read.refuse("reissue_time", f"give fewer seconds than session.timeout has ({timeout})")
-    _check_cookie(read, values)
+    check_cookie(read, values)
+    check_secrets(read, values["secrets"])
+    for name in values["allow_insecure"]:
+        if name not in INSECURE:
+            read.refuse("allow_insecure", f"{name!r} is none of {', '.join(INSECURE)}")
     return values
-
-
-def _check_cookie(read: SettingsReader, values: Mapping[str, Any]) -> None:
-    """Refuse what browsers would drop, or what contradicts itself (RFC 6265bis, 4.1.3)."""
-    name, secure = values["cookie_name"], values["secure"]
-    if not _TOKEN.fullmatch(name) or len(name) > MAX_COOKIE_NAME:
-        read.refuse(
-            "cookie_name", f"give at most {MAX_COOKIE_NAME} letters, digits, - or _ (RFC 6265)"
-        )
-    if not re.fullmatch(r"/[\x21-\x3a\x3c-\x7e]*", values["path"]):
-        read.refuse("path", "give a path that starts with / and has no space and no ;")
-    if values["domain"] and not re.fullmatch(r"\.?[A-Za-z0-9.-]+", values["domain"]):
-        read.refuse("domain", "give a host name, or leave it out")
-    if values["samesite"] == "None" and secure is not True:
-        read.refuse("samesite", "browsers refuse it without session.secure = true: set that")
-    if name.lower().startswith(("__host-", "__secure-")) and secure is not True:
-        read.refuse("cookie_name", "the prefix asks for session.secure = true: set that")
-    if name.lower().startswith("__host-") and (values["path"] != "/" or values["domain"]):
-        read.refuse("cookie_name", "__Host- asks for session.path = / and no session.domain")
 
 
 def cookie_settings(settings: Mapping[str, Any]) -> CookieSettings:
@@ -233,34 +240,16 @@ def server_settings(settings: Mapping[str, Any], own: Collection[str] = ()) -> S
     `("valkey.",)`. Raises `ConfigurationError`.
     """
     read = SettingsReader(settings, PREFIX)
-    server = ServerSettings(**_cookie_values(read, ServerSettings))
-    for secret in server.secrets:
-        if len(secret) < MIN_SECRET_LENGTH or secret in PUBLISHED_SECRETS:
-            read.refuse(
-                "secret",
-                f"every secret needs {MIN_SECRET_LENGTH} characters or more that are printed "
-                "nowhere: set one, as `sessionsite generate-secret` prints it",
-                show=False,
-            )
-    _check_max_age(read, server)
+    values = _cookie_values(read, ServerSettings)
+    refuse_insecure(read, values)
+    check_times(read, values)
+    server = ServerSettings(**values)
     for prefix in own or (["store."] if server.store else ["sql.", "sqlalchemy."]):
         read.section(prefix)
     other_store = dict.fromkeys(["sql.", "sqlalchemy."], _OTHER_STORE)
     no_store = {"store.": "belongs to a store of your own: name it in session.store"}
     read.finish(other_store if server.store or own else no_store, known=SQL_KEYS)
     return server
-
-
-def _check_max_age(read: SettingsReader, server: ServerSettings) -> None:
-    if server.max_age is None:
-        return
-    why = "the cookie is sent once, so it must live as long as the session"
-    if server.lifetime is None:
-        read.refuse("max_age", f"{why}, and session.lifetime is none: give none here as well")
-    if server.max_age < server.lifetime:
-        read.refuse(
-            "max_age", f"{why}: give none, or at least session.lifetime ({server.lifetime})"
-        )
 
 
 def sql_settings(settings: Mapping[str, Any]) -> SQLSettings:

@@ -29,7 +29,7 @@ class RecordExistsError(ValueError):
 
 
 class MalformedRecordError(ValueError):
-    """A row is there, but its values make no record: somebody has edited it by hand."""
+    """A row is there, but its values make no record: it was edited by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +54,20 @@ class Record:
     old_token_valid: bool = False
     """The last rotation was by time: the old token still opens the session during the grace."""
     rotated_at: datetime | None = None
+    token_confirmed: bool = False
+    """A request has presented the token: its answer was not lost. False again at each rotation."""
 
     def expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
 
-    def saved(self, payload: str, seen_at: datetime, expires_at: datetime | None) -> "Record":
-        """Return the next version: what `SessionStore.save` makes of this record's row."""
+    def saved(
+        self,
+        payload: str,
+        seen_at: datetime,
+        expires_at: datetime | None,
+        token_confirmed: bool,
+    ) -> "Record":
+        """Return the next version: this record with these values."""
         return Record(  # dataclasses.replace takes twice as long, and each page does this
             id=self.id,
             token_hash=self.token_hash,
@@ -71,7 +79,12 @@ class Record:
             old_token_hash=self.old_token_hash,
             old_token_valid=self.old_token_valid,
             rotated_at=self.rotated_at,
+            token_confirmed=token_confirmed,
         )
+
+    def saved_as(self, record: "Record") -> "Record":
+        """Return what `SessionStore.save(record, …)` makes of this row: its next version."""
+        return self.saved(record.payload, record.seen_at, record.expires_at, record.token_confirmed)
 
 
 class SessionStore(Protocol):
@@ -101,10 +114,10 @@ class SessionStore(Protocol):
 
     @abstractmethod
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
-        """Write payload, seen_at and expires_at to the row with this id: the fast path.
+        """Write payload, seen_at, expires_at and token_confirmed to the row: the fast path.
 
         Never creates, and never changes a token hash. Returns False, with nothing written, if the
-        row is gone, has expired, or is at another version than `expected_version`.
+        row with this id is gone, has expired, or is at another version than `expected_version`.
         """
 
     @abstractmethod

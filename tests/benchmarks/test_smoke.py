@@ -1,4 +1,4 @@
-"""The benchmarks run to their end, on ours alone, and report figures; which ones, is not asked."""
+"""The benchmarks run to their end, on ours alone, and report figures, whatever the figures are."""
 
 import re
 import shutil

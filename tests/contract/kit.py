@@ -63,7 +63,7 @@ def begin(kit: Kit, data: dict[str, Any] | None = None, **settings: str) -> Visi
 def stored(kit: Kit, visitor: Visitor) -> Record | None:
     """The visitor's row, found as the factory finds it."""
     factory: Any = visitor.factory
-    credentials = factory.cookie.read(visitor.open())
+    (credentials,) = factory.cookie.read(visitor.open())
     record: Record | None = kit.store.load(credentials.id, kit.clock.now)
     return record
 

@@ -193,7 +193,7 @@ class TestExpiry:
 
     def test_without_a_timeout_it_never_ends(self, kit: Kit) -> None:
         no_limits = {"lifetime": "none"} if kit.on_a_server else {}
-        visitor = kit.visitor(timeout="none", **no_limits)
+        visitor = kit.visitor(timeout="none", allow_insecure="endless", **no_limits)
         with visitor.request() as session:
             session["a"] = 1
         kit.clock.move(365 * 86400)

@@ -25,7 +25,7 @@ from sessionsite.settings import SiteSettings
 from tests import ROOT
 
 DOCUMENT = (ROOT / "docs" / "configuration.md").read_text("utf-8")
-SECRET = "0123456789abcdef" * 4
+SECRET = "Wv3s1rZ0pYc8QkN6fUe2HjXa7LtGbM4d"
 COOKIE = {"session.secret": SECRET}
 SERVER = {**COOKIE, "session.sqlalchemy.url": "postgresql://"}
 ENGINE = "session.sqlalchemy."

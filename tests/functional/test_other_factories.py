@@ -1,4 +1,4 @@
-"""The site on every session factory: ours, and others' as they come from PyPI.
+"""The site on every session factory: ours, and other packages' as they are released.
 
 One suite of what a visitor sees, bound to each factory by .ini lines alone.
 """
@@ -222,7 +222,7 @@ def test_a_cookie_from_before_forget_does_not_lead_to_the_session_after_it(
     cookies = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
     page.form.submit(status=303)
     visitor.get("/contact")
-    # Whether what was before is still there is the factory's affair: ISession promises nothing.
+    # ISession does not say whether earlier data survives.
     old = TestApp(app).get("/", headers={"Cookie": cookies}, status=200)
     assert not old.html.select_one(".message")
     assert history(old)[0] == "http://localhost/"

@@ -11,7 +11,7 @@ import pytest
 from pyramid.scripts import pserve
 
 from sessionsite.cli import main
-from sessionsite.sessions.settings import DEVELOPMENT_SECRET
+from sessionsite.sessions.checks import DEVELOPMENT_SECRET
 from sessionsite.testing import in_parallel
 from tests.harness import free_port
 from tests.harness.postgres import Postgres
@@ -155,7 +155,7 @@ def test_the_wait_is_bounded_while_more_visitors_wait_than_there_are_threads(
     with start_worker(tmp_path, config, DATABASE_URL=url) as worker:
         database.pause()
         start = time.monotonic()
-        # twice as many as threads, and one who needs no session, behind them in the queue
+        # twice as many as threads, and one visitor without a session, behind them in the queue
         answers = in_parallel(
             9, lambda number: Browser(worker.url).get("/static/site.css" if number == 8 else "/")
         )

@@ -17,7 +17,7 @@ from tests.harness.process import Server
 
 UNIT = (ROOT / "deploy" / "sessionsite@.service").read_text("utf-8")
 OPTIONS = dict(re.findall(r"(?m)^(\w+)=(.*)$", UNIT))
-# Of what the unit assumes, only where the project is differs here.
+# Only the project's folder differs here from what the unit assumes.
 PROGRAMS = Path(sysconfig.get_path("scripts"))
 
 
@@ -113,7 +113,7 @@ def test_its_stop_signal_ends_an_instance_in_good_order(
         assert "Traceback" not in instance.output()
 
 
-def test_nothing_secret_is_where_everybody_can_read_it() -> None:
+def test_nothing_secret_is_where_anyone_can_read_it() -> None:
     assert "Environment" not in OPTIONS
     assert OPTIONS["EnvironmentFile"] == "/etc/sessionsite/environment"
     assert not re.search("secret|password|DATABASE_URL", OPTIONS["ExecStart"], re.IGNORECASE)

@@ -17,7 +17,7 @@ PORTS = range(20_000, 32_000)
 
 
 class Missing(Exception):
-    """A server's program is not on this machine; says which, and how to get it."""
+    """A server's program is not on this machine; the text says which, and how to get it."""
 
     def __init__(self, name: str, how_to_get_it: str) -> None:
         super().__init__(f"{name} is not on this machine: {how_to_get_it}")
@@ -26,7 +26,7 @@ class Missing(Exception):
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nothing listens on, given to nobody else while this process lives.
+    """A free port of 127.0.0.1, reserved for the caller while this process lives.
 
     From below the range that outgoing connections take theirs from: one of those could sit on the
     port of a server that is being restarted. Not from `random`, whose seed a plugin of pytest sets
@@ -57,7 +57,7 @@ def _claim(port: int) -> bool:
 
 @cache
 def _claims() -> int:
-    """The file's descriptor, for ever: to close any of a process's drops all its locks."""
+    """The file's descriptor, never closed: that would drop all locks of the process."""
     path = Path(tempfile.gettempdir(), f"sessionsite-tests-ports-{os.getuid()}")
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 

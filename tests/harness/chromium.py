@@ -23,7 +23,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# A user's browser has it: pages that come back without a request are part of what is tested.
+# Users' browsers have the back/forward cache, and tests rely on it.
 NOT_DISABLED = ["--disable-back-forward-cache"]
 
 
@@ -36,7 +36,7 @@ def start_chromium() -> Iterator["Browser"]:
     program = find_chromium()
     if program is None:
         raise Missing("Chromium", "apt install chromium, or python -m playwright install chromium")
-    # Here, for those who only look for a browser: it takes longer than all they do.
+    # Imported here: the import takes longer than the search for a browser, which needs none of it.
     from playwright.sync_api import Error, sync_playwright
 
     with sync_playwright() as playwright:
@@ -90,7 +90,7 @@ def find_chromium(path: str | None = None) -> Path | None:
 
 
 def _is_snap(program: Path) -> bool:
-    """Whether it is Ubuntu's, which does not see our /tmp, or a script that asks to install it."""
+    """Whether it is Ubuntu's snap, which can't see our /tmp, or a script that asks for the snap."""
     with program.open("rb") as file:
         start = file.read(4096)
     return program.resolve().name == "snap" or (start[:2] == b"#!" and b"/snap/bin/" in start)

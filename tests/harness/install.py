@@ -40,7 +40,7 @@ def install(missing: Callable[[], list[str]], run: Run, *, apt: bool) -> list[st
             run([*APT_GET, "install", "-y", "--no-install-recommends", PACKAGES[name]])
         wanted = missing()
     if "chromium" in wanted:
-        libraries = ["--with-deps"] if apt else []  # asks for a password where it is not root
+        libraries = ["--with-deps"] if apt else []  # would ask for a password unless run as root
         playwright = [sys.executable, "-m", "playwright", "install"]
         run([*playwright, *libraries, "--only-shell", "chromium"])
         wanted = missing()
@@ -48,7 +48,7 @@ def install(missing: Callable[[], list[str]], run: Run, *, apt: bool) -> list[st
 
 
 def missing_programs() -> list[str]:
-    """Those of `PACKAGES` that are not on this machine."""
+    """The `PACKAGES` that this machine lacks."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     programs = [name for name in PACKAGES if name != "chromium"]
     missing = [name for name in programs if shutil.which(name, path=path) is None]
@@ -56,7 +56,7 @@ def missing_programs() -> list[str]:
 
 
 def run_command(command: Sequence[str]) -> None:
-    """Run it, say so, and if it fails say what it said last."""
+    """Run the command, and print it; if it fails, print its last lines."""
     print("tests.harness.install:", *command, flush=True)
     env = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     try:

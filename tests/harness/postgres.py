@@ -45,10 +45,10 @@ class Postgres(Server):
 
     def __init__(self, directory: Path, bindir: Path) -> None:
         options: dict[str, Any] = {}
-        if os.geteuid() == 0:  # as whom PostgreSQL refuses to run
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             nobody = pwd.getpwnam("nobody")
             options = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        # Not in `directory`: root's are closed to nobody, and its TMPDIR may be too.
+        # Not in `directory`: the user nobody can't enter root's folders, nor perhaps root's TMPDIR.
         self._home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if options else None))
         tell_reaper(str(self._home), 0)
         password, port = secrets.token_hex(16), free_port()
@@ -81,7 +81,7 @@ class Postgres(Server):
         self._spare: list[str] = []
 
     def connect(self, url: str = "") -> psycopg.Connection[tuple[Any, ...]]:
-        """A connection of the superuser's, each statement committed at once."""
+        """A connection of the superuser, which commits each statement at once."""
         wanted = make_url(url or self.url).set(drivername="postgresql")
         there = wanted.render_as_string(hide_password=False)
         return psycopg.connect(there, autocommit=True, connect_timeout=10)

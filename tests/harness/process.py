@@ -21,7 +21,7 @@ from typing import Any, Self
 
 
 class ServerError(Exception):
-    """A server did not start, or can't do what was asked. Ends with what it printed, if it did."""
+    """A server did not start, or can't do what was asked; the text has its output."""
 
 
 class Server:
@@ -55,7 +55,7 @@ class Server:
         return self.log.read_text(errors="replace")
 
     def start(self, timeout: float = 60) -> Self:
-        """Return itself once it is ready. Raises ServerError, with its output, if it never is."""
+        """Start the server, and return it when it is ready. Raises ServerError, with its output."""
         if self.running:
             return self
         with self.log.open("ab") as log:
@@ -64,7 +64,7 @@ class Server:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us alone, who then stop it in good order
+                start_new_session=True,  # Ctrl-C is for us: we stop the server
                 **self._options,
             )
         tell_reaper(self.pid, self.stop_signal)
@@ -99,7 +99,7 @@ class Server:
         self._process = None
 
     def pause(self) -> None:
-        """Freeze it and its children: the kernel accepts connections, and nobody answers."""
+        """Freeze it and its children: the kernel accepts connections, and nothing answers."""
         _send(signal.SIGSTOP, [self.pid])
         _send(signal.SIGSTOP, family(self.pid))
 
@@ -148,7 +148,7 @@ def living() -> dict[int, int]:
 
 
 def tell_reaper(what: int | str, stop_signal: int | None) -> None:
-    """Have the process, or the directory, `what` gone when we are; with None, no longer."""
+    """When we end, end the process, or remove the directory, `what`; None takes that back."""
     stdin = _reaper().stdin
     assert stdin is not None
     stdin.write(json.dumps([what, stop_signal]) + "\n")

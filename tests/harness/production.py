@@ -46,7 +46,7 @@ class Answer:
 
 
 class Browser:
-    """A visitor: a connection for each request, and the cookies, Secure ones on http too."""
+    """A visitor with one connection per request, and with cookies, Secure ones on http too."""
 
     def __init__(self, url: str, certificate: Path | None = None) -> None:
         self.cookies: dict[str, str] = {}
@@ -77,7 +77,7 @@ class Browser:
 
 
 def production_ini(directory: Path, *lines: str) -> Path:
-    """A copy of production.ini, these lines in its [app:main] instead of those of the same key."""
+    """A copy of production.ini, with these lines for their keys in [app:main]."""
     text = PRODUCTION.read_text("utf-8")
     for line in lines:
         text = re.sub(rf"(?m)^{re.escape(line.partition(' =')[0])} = .*\n", "", text)

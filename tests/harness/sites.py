@@ -38,7 +38,7 @@ class Site:
     def factory(self) -> Any:
         return self.app.registry.queryUtility(ISessionFactory)
 
-    def forget_everybody(self) -> None:
+    def forget_all_visitors(self) -> None:
         """Delete every session that a store has."""
         if store := getattr(self.factory, "store", None):
             with store.engine.connect() as connection:  # in AUTOCOMMIT mode

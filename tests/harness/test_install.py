@@ -11,7 +11,7 @@ from tests.harness.install import install, main, missing_programs, run_command
 
 
 class Machine:
-    """One that lacks `lacking`, where `obtainable` is what a command can bring, by its word."""
+    """A machine that lacks `lacking`; `obtainable` has what each command can install."""
 
     def __init__(self, *lacking: str, obtainable: Sequence[str] = ()) -> None:
         self.lacking = list(lacking)

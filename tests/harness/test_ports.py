@@ -1,4 +1,4 @@
-"""Ports: each is given once, to one of all processes that test."""
+"""Ports: no two test processes get the same one."""
 
 import socket
 import subprocess

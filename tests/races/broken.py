@@ -1,4 +1,4 @@
-"""Stores as one writes them at first: each breaks one promise, and the races must find it."""
+"""Stores as a first attempt has them: each breaks one promise, and the races must find it."""
 
 import contextvars
 from collections.abc import Callable
@@ -36,14 +36,14 @@ class UpsertStore(Naive):
 
 
 class LastWriterWinsStore(Naive):
-    """`save` writes the record as the request had it, whatever has been written meanwhile."""
+    """`save` writes the record as its request knew it, over what other requests have written."""
 
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
         return self._store.update(record.id, now, lambda _: record) is not None
 
 
 class NoLockStore(Naive):
-    """`update` reads, changes and writes, and somebody else does too in between."""
+    """`update` reads, changes and writes, and another request does so in between."""
 
     def update(self, id: str, now: datetime, change: Change) -> Record | None:
         newest = self._store.update(id, now, lambda newest: newest)
@@ -79,7 +79,7 @@ class WriteBehindStore(Naive):
 
 
 class WallClockStore(Naive):
-    """Keeps the end of a session in the server's local time and takes it for UTC."""
+    """Stores the end of a session in local time, and reads it as UTC."""
 
     def create(self, record: Record) -> None:
         self._store.create(_by_the_wall(record))

@@ -51,8 +51,8 @@ class OrderTaker:
 class ObedientStore:
     """A `SessionStore` around another, that waits where it was told to.
 
-    At the gate `loaded` once a record has been read; for the latency before each write is
-    committed, which with `update` is under the row's lock.
+    It waits at the gate `loaded` after it has read a record, and for the latency before it commits
+    a write; in `update` that is under the row's lock.
     """
 
     def __init__(self, store: SessionStore, gate_port: int) -> None:

@@ -11,7 +11,7 @@ LATENCY = 0.02
 def misses(site: Site, logins: int = 1000) -> int:
     """Logins whose redirect, followed at once, is not logged in.
 
-    Every other visitor has a session already, whose secret the login replaces. The processes
+    Every other visitor has a session already, whose token the login replaces. The processes
     take turns, so that with two of them the one that is asked is not the one that stored it.
     """
     with site.crowd(CLIENTS) as crowd:

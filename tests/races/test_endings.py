@@ -59,7 +59,7 @@ def unharmed(number: int, reader: Answer, writer: Answer, toucher: Answer) -> bo
 
 
 def revivals(site: Site, races: int = 1000) -> Counter[str]:
-    """A reader, a writer and a touch have loaded each session, and go on once it has ended."""
+    """A reader, a writer and a touch have loaded each session, and go on after it has ended."""
     found: Counter[str] = Counter()
     before = alive(site)
     with site.crowd(3 * BATCH) as crowd:

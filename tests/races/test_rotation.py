@@ -1,4 +1,4 @@
-"""regenerate() and renewal by time among requests in flight: one live secret, nothing lost."""
+"""regenerate() and renewal by time among requests in flight: one live token, nothing lost."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ def rows(site: Site) -> int:
 def wrong_rotations(site: Site, races: int = 1000) -> Counter[str]:
     """One regenerate() among two readers and two writers who have loaded the session too.
 
-    In every other race those four go on only once the new secret is out.
+    In every other race those four go on only once the new token is out.
     """
     found: Counter[str] = Counter()
     before = rows(site)
@@ -41,8 +41,8 @@ def wrong_rotations(site: Site, races: int = 1000) -> Counter[str]:
                     "a second cookie": not quiet,
                     "data lost": seen["data"] != {"user": "someone", "a": "1", "b": "2"},
                     "logged out": seen["new"],
-                    "old secret opens": crowd.get("/read", old).json["data"] != {},
-                    "old secret gets a cookie": late.status != 200 or late.sets_cookie,
+                    "old token opens": crowd.get("/read", old).json["data"] != {},
+                    "old token gets a cookie": late.status != 200 or late.sets_cookie,
                 }
             )
 
@@ -63,20 +63,20 @@ def wrong_rotations(site: Site, races: int = 1000) -> Counter[str]:
                 gate.wait_until_full()
             at = None if first else gate
             rotations = [crowd.start("/regenerate", cookie, loaded=at) for cookie in cookies]
-            secrets = [answer.cookie for answer in results(rotations)]
+            rotated = [answer.cookie for answer in results(rotations)]
             gate.open()
             quiet = [
                 all(answer.status == 200 and not answer.sets_cookie for answer in results(flight))
                 for flight in flights
             ]
-            for counter in crowd.map(judge, zip(cookies, secrets, quiet, strict=True)):
+            for counter in crowd.map(judge, zip(cookies, rotated, quiet, strict=True)):
                 found += counter
     found["rows too many"] = rows(site) - before - races
     return found
 
 
 def wrong_renewals(site: Site, races: int = 100) -> Counter[str]:
-    """Five requests come at once when the secret is due for renewal: one renews it."""
+    """Five requests come at once when the token is due for renewal: one renews it."""
     found: Counter[str] = Counter()
     begun = datetime.now(UTC)
     due = begun + RENEWAL
@@ -189,11 +189,9 @@ class TestRenewalByTime:
 
 
 class TestNaiveStores:
-    def test_a_store_whose_save_writes_the_secret_is_found(
-        self, naive: Callable[..., Site]
-    ) -> None:
+    def test_a_store_whose_save_writes_the_token_is_found(self, naive: Callable[..., Site]) -> None:
         found = wrong_rotations(naive("LastWriterWinsStore"), 2 * BATCH)
-        assert found["old secret opens"] > 0
+        assert found["old token opens"] > 0
         assert found["logged out"] > 0
         assert found["data lost"] > 0
 

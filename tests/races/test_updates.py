@@ -32,7 +32,7 @@ def lost_keys(site: Site, rounds: int = 20, parallel: int = 20) -> int:
 
 
 def lost_visits(site: Site, path: Callable[[int], str]) -> int:
-    """The visits of `VISITS` parallel page views that the history does not have."""
+    """How many of `VISITS` parallel page views the history lacks."""
     with site.crowd(VISITS) as crowd:
         first = crowd.get("/contact")
         gate = site.gate(VISITS)
@@ -49,7 +49,7 @@ def lost_visits(site: Site, path: Callable[[int], str]) -> int:
 
 
 def lost_messages(site: Site, rounds: int = 10, parallel: int = 20) -> int:
-    """Messages queued by parallel requests and then not shown exactly once."""
+    """How many messages, queued by parallel requests, are not shown exactly once."""
     lost = 0
     with site.crowd(parallel) as crowd:
         cookie = crowd.get("/set", first="").cookie

@@ -23,7 +23,7 @@ def counted(
     app: str,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[tuple[Site, WireCounter]]:
-    """One process of `app`, whose statements pass by the counter."""
+    """One process of `app`, whose statements a proxy counts."""
     url = make_url(postgres.create_database("counted"))
     address = (url.host or "127.0.0.1", url.port or 5432)
     with WireCounter(*address) as wire:

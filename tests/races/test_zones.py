@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from sessionsite.sessions.sql.postgresql import connection_parameters
 from tests.harness.postgres import Postgres
 from tests.races.clients import Crowd, Site
 from tests.races.gates import GateKeeper
@@ -64,7 +65,9 @@ def start(
 
 def select(site: Site, expression: str, id: str) -> object:
     """What a client in a zone of its own reads from the table."""
-    with psycopg.connect(site.url, options=f"-c timezone={CLIENT}") as connection:
+    with psycopg.connect(
+        **connection_parameters(site.url), options=f"-c timezone={CLIENT}"
+    ) as connection:
         query = f"SELECT {expression} FROM sessions WHERE id = %s"
         row = connection.execute(query, [id]).fetchone()
     return row[0] if row else None
@@ -130,7 +133,7 @@ def test_by_the_databases_own_clock_a_session_has_its_idle_time_before_it(start:
 
 
 def test_by_the_real_clock_sessions_end_when_they_say(start: Start) -> None:
-    """Each is asked for once, which would prolong it, at its own distance from its end."""
+    """Ask for each session once, since a request extends it, at its own distance from its end."""
     distances = [-1.0, -0.5, -0.2, 0.0, 0.05, 0.2, 0.5]
     judged = set()
     with start({"session.timeout": "2"}) as site, site.crowd(len(distances)) as crowd:

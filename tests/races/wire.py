@@ -5,7 +5,7 @@ import socketserver
 import threading
 from typing import Self
 
-_HEADER = 5  # a byte that says what it is, and the length of the rest, itself included
+_HEADER = 5  # a byte for the message's type, and the length of the rest, the length itself included
 
 
 class WireCounter(socketserver.ThreadingTCPServer):
@@ -24,7 +24,7 @@ class WireCounter(socketserver.ThreadingTCPServer):
     def count(self, kind: bytes) -> None:
         with self._lock:
             self.statements += kind in b"EQ"  # Execute, or a simple Query
-            self.round_trips += kind in b"SQ"  # Sync: whoever sends it waits for the answer
+            self.round_trips += kind in b"SQ"  # Sync: the sender waits for the answer
 
     def take(self) -> tuple[int, int]:
         """Return how many statements and round trips there were since it was last asked."""

@@ -1,4 +1,4 @@
-"""Apps of somebody else's, of one view that uses its session."""
+"""Other projects' apps, with one view that uses its session."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""An app of somebody else's, to include our sessions in."""
+"""Another project's app, which includes our sessions."""
 
 from collections.abc import Callable, Iterator
 

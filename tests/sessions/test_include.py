@@ -1,4 +1,4 @@
-"""`config.include("sessionsite.sessions")` in an app of somebody else's, and the factory alone."""
+"""`config.include("sessionsite.sessions")` in another project's app, and the factory alone."""
 
 import gc
 import weakref

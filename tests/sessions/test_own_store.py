@@ -35,7 +35,7 @@ WRAPPER = {
     "session.mine.name": "one",
 }
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
-# What an app does that has copied the folder.
+# An app that has copied the folder.
 THEIR_APP = """
 import sys
 from pyramid.config import Configurator

@@ -4,11 +4,10 @@ from typing import Any
 
 import pytest
 
+from sessionsite.sessions.checks import DEVELOPMENT_SECRET, PUBLISHED_SECRETS
 from sessionsite.sessions.cookie import session_factory_from_settings as cookie_factory
 from sessionsite.sessions.ini import ConfigurationError
 from sessionsite.sessions.settings import (
-    DEVELOPMENT_SECRET,
-    PUBLISHED_SECRETS,
     ServerSettings,
     SQLSettings,
     cookie_settings,

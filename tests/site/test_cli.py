@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from sessionsite.cli import main, table
 from sessionsite.sessions import prune_all
-from sessionsite.sessions.settings import MIN_SECRET_LENGTH
+from sessionsite.sessions.checks import MIN_SECRET_LENGTH
 from sessionsite.testing import record
 from tests import ROOT
 from tests.harness import free_port
@@ -75,7 +75,7 @@ def select(url: str, statement: str) -> Any:
 
 
 def one_line(stderr: str) -> str:
-    """What a command that failed says: one line, that says who says it."""
+    """What a failed command prints: one line, which begins with the command's name."""
     (line,) = stderr.splitlines()
     assert line.startswith("sessionsite: ")
     return line

@@ -38,7 +38,7 @@ def worked(change: Callable[..., None], *, before: bool = False) -> View:
 
 
 def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """What sessions answer that are gone when they are to be saved: it says when it was read."""
+    """The answer for a session that is gone when it is to be saved; it says when it was read."""
     return HttpResponse(status=400, headers={"X-Loaded": str(getattr(request, "loaded", 0))})
 
 

@@ -17,6 +17,8 @@ class Expiry:
 
     timeout: dt.timedelta | None
     """From the last use to the idle end."""
+    new_timeout: dt.timedelta | None
+    """The same for a session whose cookie has never come back."""
     lifetime: dt.timedelta | None
     """From the creation to the absolute end."""
     reissue_time: dt.timedelta
@@ -27,25 +29,42 @@ class Expiry:
     def from_settings(cls, settings: ServerSettings) -> "Expiry":
         return cls(
             timeout=_seconds(settings.timeout),
+            new_timeout=_seconds(settings.new_timeout or settings.timeout),
             lifetime=_seconds(settings.lifetime),
             reissue_time=dt.timedelta(seconds=settings.reissue_time),
             renewal_time=_seconds(settings.renewal_time),
             renewal_grace=dt.timedelta(seconds=settings.renewal_grace),
         )
 
-    def ends_at(self, created_at: dt.datetime, now: dt.datetime) -> dt.datetime | None:
-        """Return the nearer of idle and absolute end for a session in use at `now`."""
-        idle = None if self.timeout is None else now + self.timeout
+    def ends_at(
+        self, created_at: dt.datetime, now: dt.datetime, *, is_new: bool = False
+    ) -> dt.datetime | None:
+        """Return the nearer of idle and absolute end for a session in use at `now`.
+
+        `is_new`: its cookie has never come back.
+        """
+        timeout = self.new_timeout if is_new else self.timeout
+        idle = None if timeout is None else now + timeout
         absolute = None if self.lifetime is None else created_at + self.lifetime
         return min(idle, absolute) if idle and absolute else idle or absolute
 
-    def is_due(self, record: Record, now: dt.datetime) -> bool:
-        """Return whether the stored end is off by `reissue_time` or more."""
-        ends_at = self.ends_at(record.created_at, now)
-        if ends_at is None or record.expires_at is None:
-            return ends_at is not record.expires_at
-        off = abs(ends_at - record.expires_at)
-        return bool(off) and off >= self.reissue_time
+    def is_over(self, record: Record, now: dt.datetime) -> bool:
+        """Return whether the absolute end has passed: the lifetime was lowered meanwhile."""
+        return self.lifetime is not None and record.created_at + self.lifetime <= now
+
+    def next_end(
+        self, record: Record, now: dt.datetime, *, confirmed: bool, touched: bool = False
+    ) -> dt.datetime | None:
+        """Return the end that a save at `now` is to store: another one only if it is due.
+
+        It is due once the stored end is off by `reissue_time`, which leaves the index alone in
+        between; `touched`: at once. `confirmed`: the session's cookie has come back.
+        """
+        is_new = not confirmed and record.rotated_at is None
+        ends_at, stored = self.ends_at(record.created_at, now, is_new=is_new), record.expires_at
+        if touched or ends_at is None or stored is None:
+            return ends_at
+        return stored if abs(ends_at - stored) < self.reissue_time else ends_at
 
     def renewal_is_due(self, record: Record, now: dt.datetime) -> bool:
         """Return whether it is time for another token (OWASP's renewal time-out)."""
@@ -53,18 +72,14 @@ class Expiry:
             return False
         return now - (record.rotated_at or record.created_at) >= self.renewal_time
 
-    def within_grace(self, record: Record, now: dt.datetime) -> bool:
-        """Return whether the old token still opens the session, since time alone replaced it."""
-        return record.old_token_valid and _within(record.rotated_at, self.renewal_grace, now)
+    def just_rotated(self, record: Record, now: dt.datetime) -> bool:
+        """Return whether requests with the token before may still be under way.
 
-    def just_regenerated(self, record: Record, now: dt.datetime) -> bool:
-        """Return whether `regenerate()` has replaced the old token within `ROTATION_WINDOW`."""
-        return not record.old_token_valid and _within(record.rotated_at, ROTATION_WINDOW, now)
+        For `renewal_grace` after a rotation by time, for `ROTATION_WINDOW` after `regenerate()`.
+        """
+        length = self.renewal_grace if record.old_token_valid else ROTATION_WINDOW
+        return record.rotated_at is not None and now < record.rotated_at + length
 
 
 def _seconds(number: int | None) -> dt.timedelta | None:
     return None if number is None else dt.timedelta(seconds=number)
-
-
-def _within(start: dt.datetime | None, length: dt.timedelta, now: dt.datetime) -> bool:
-    return start is not None and now < start + length

@@ -7,6 +7,7 @@ issue is never adopted, and the store never sees a token, only its SHA-256.
 import datetime as dt
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from pyramid.request import Request
 from zope.interface import implementer
@@ -16,12 +17,27 @@ from ..interfaces import IServerSessionFactory
 from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store
 from .expiry import Expiry
+from .saving import SessionRow
 from .session import ServerSession
-from .token_cookie import TokenCookie, hash_token, same_hash
+from .standing import Standing, standing
+from .token_cookie import Credentials, TokenCookie, hash_token
 
 log = logging.getLogger(__name__)
 
 _LOAD_ERROR = "sessionsite.session_load_error"
+_UNREADABLE = "Session %s can't be read, a new one takes its place: %s"
+_FIRST, _LAST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1971, 9000))
+# More signed cookies of our name than that are no accident, and each one costs a read.
+MAX_COOKIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The row that a cookie names, and what the cookie's token is to it."""
+
+    record: Record
+    token_hash: bytes
+    standing: Standing
 
 
 def utc_now() -> dt.datetime:
@@ -66,41 +82,94 @@ class ServerSessionFactory:
         self.store.load("", self.now())
 
     def _open(self, request: Request) -> ServerSession:
-        credentials = self.cookie.read(request)
-        if credentials is None:
-            return self._session(request, None)
+        presented = self.cookie.read(request)
         now = self.now()
-        token_hash = hash_token(credentials.token)
+        found = [self._find(credentials, now) for credentials in presented[:MAX_COOKIES]]
+        known = [each for each in found if each is not None]
+        live = {each.record.id: each for each in known if each.standing.opens}
+        if len(live) > 1 or len(presented) > MAX_COOKIES:
+            log.warning(
+                "A request came with several cookies that open a session (%s). One of them may "
+                "have been planted: none is opened, and all are cleared",
+                ", ".join(live),
+            )
+            return self._session(request, ambiguous=True)
+        for each in live.values():
+            try:
+                return self._session(request, each.record, each.token_hash)
+            except ValueError as exc:
+                log.warning(_UNREADABLE, each.record.id, exc)
+                return self._session(request)
+        for each in known:
+            self._log_or_end(each, now)
+        return self._session(
+            request, detached=any(each.standing is Standing.REPLACED for each in known)
+        )
+
+    def _find(self, credentials: Credentials, now: dt.datetime) -> Found | None:
         try:
             record = self.store.load(credentials.id, now)
-            # A store that answers with another visitor's row must open nothing.
-            if record is None or record.id != credentials.id:
-                log.info("A cookie names a session that has ended: a new session")
-            elif same_hash(record.token_hash, token_hash):
-                return self._session(request, record)
-            elif not same_hash(record.old_token_hash, token_hash):
-                log.info("Session %s: a cookie with an unknown token: a new session", record.id)
-            elif self.expiry.within_grace(record, now):
-                return self._session(request, record)
-            elif self.expiry.just_regenerated(record, now):
-                log.info("Session %s: a cookie with the token before this one", record.id)
-                return self._session(request, None, detached=True)
-            else:
-                log.info("Session %s: a cookie with a replaced token: a new session", record.id)
-        except (MalformedRecordError, ValueError) as exc:
-            log.warning("A session can't be read, a new one takes its place: %s", exc)
-        return self._session(request, None)
+        except MalformedRecordError as exc:
+            log.warning(_UNREADABLE, credentials.id, exc)
+            return None
+        # A store that answers with another visitor's row must open nothing.
+        if record is None or record.id != credentials.id:
+            log.info("A cookie names session %s, which has ended", credentials.id)
+            return None
+        if not _plausible(record):
+            log.warning(_UNREADABLE, record.id, "its times are out of range")
+            return None
+        if self.expiry.is_over(record, now):
+            log.info("Session %s: over, by a lifetime that was lowered since", record.id)
+            return None
+        token_hash = hash_token(credentials.token)
+        return Found(record, token_hash, standing(record, token_hash, self.expiry, now))
+
+    def _log_or_end(self, found: Found, now: dt.datetime) -> None:
+        """Say what is known of a token that opens nothing; a copied one may end the session."""
+        id_ = found.record.id
+        if found.standing is not Standing.REUSED:
+            log.info("Session %s: a cookie with a token that was replaced", id_)
+            return
+        log.warning("Session %s: a token came back after it was replaced: it may be stolen", id_)
+        if self.settings.on_reuse != "end":
+            return
+
+        def end(newest: Record) -> Record | None:
+            still = standing(newest, found.token_hash, self.expiry, now)
+            return None if still is Standing.REUSED else newest
+
+        if self.store.update(id_, now, end) is None:
+            log.warning("Session %s: ended, since a token was reused", id_)
 
     def _session(
-        self, request: Request, record: Record | None, *, detached: bool = False
+        self,
+        request: Request,
+        record: Record | None = None,
+        token_hash: bytes | None = None,
+        *,
+        detached: bool = False,
+        ambiguous: bool = False,
     ) -> ServerSession:
-        return ServerSession(
-            request,
+        row = SessionRow(
             record,
             store=self.store,
             expiry=self.expiry,
-            cookie=self.cookie,
             now=self.now,
-            set_on_exception=self.settings.set_on_exception,
+            presented=token_hash,
+            max_bytes=self.settings.max_bytes,
             detached=detached,
         )
+        return ServerSession(
+            request,
+            row,
+            self.cookie,
+            set_on_exception=self.settings.set_on_exception,
+            ambiguous=ambiguous,
+        )
+
+
+def _plausible(record: Record) -> bool:
+    """Return whether one can reckon with the record's times; a hand may have put in any."""
+    times = (record.created_at, record.seen_at, record.rotated_at)
+    return all(time is None or _FIRST < time < _LAST for time in times)

@@ -1,12 +1,12 @@
 """What a request does to the row of its session: create, save, merge, rotate, end."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..payload import dumps
+from ..payload import check_size, dumps
 from ..store import MalformedRecordError, Record, SessionEndedError, SessionStore, StoreError
 from .expiry import Expiry
 from .merge import merge_texts
@@ -19,36 +19,41 @@ EMPTY = dumps({})
 
 
 class SessionRow:
-    """The row of one session, during one request. It knows texts, and no data.
+    """The row of one session, during one request.
 
-    Attributes:
-        id: the session's public name; a new one after `end`.
-        created_at, seen_at: when it began, and when it was last stored before this request.
-        record: the row as last read or written: what a save compares with, and merges against.
-        spent: nothing more is stored: the session has ended, or it is unknown what was stored.
-        answer: what the browser is to be told.
+    `record` is the row as last read or written: what a save compares with, and merges against.
+    `spent`: nothing more is stored, since the session has ended, or it is unknown what was stored.
+    `ended_id`: the row that the next save is to delete. `answer`: what the browser is to be told.
     """
 
     __slots__ = (
-        "_detached", "_ended_id", "_expiry", "_now", "_rotating", "_store", "_touched",
-        "answer", "created_at", "id", "record", "seen_at", "spent",
+        "_detached", "_expiry", "_max_bytes", "_now", "_presented", "_rotating", "_store",
+        "_touched", "answer", "created_at", "ended_id", "id", "record", "seen_at", "spent",
     )  # fmt: skip
 
     def __init__(
         self,
         record: Record | None,
+        *,
         store: SessionStore,
         expiry: Expiry,
         now: Callable[[], datetime],
-        *,
+        presented: bytes | None = None,
+        max_bytes: int,
         detached: bool = False,
     ) -> None:
-        """`detached`: the cookie's token was replaced a moment ago, so nothing is stored."""
+        """`presented`: the hash of the token that the request came with. `max_bytes`: of a payload.
+
+        `detached`: `regenerate()` has replaced the token a moment ago. Nothing is stored, or the
+        answer would take the newer cookie away from the browser.
+        """
         self._store = store
         self._expiry = expiry
         self._now = now
+        self._presented = presented
+        self._max_bytes = max_bytes
         self._detached = detached
-        self._ended_id: str | None = None
+        self.ended_id: str | None = None
         self.spent = False
         self.answer: Answer = None
         self._begin(record)
@@ -67,23 +72,21 @@ class SessionRow:
     @property
     def expires_at(self) -> datetime | None:
         now = self._now()
-        if self.record:
-            return self._ends_at(self.record, now)
-        return self._expiry.ends_at(self.created_at, now)
-
-    @property
-    def exists(self) -> bool:
-        """Whether there is a row: one to write to, or one that is to be deleted."""
-        return self.record is not None or self._ended_id is not None
+        if self.record is None:
+            return self._expiry.ends_at(self.created_at, now, is_new=True)
+        return self._used(self.record, self.record.payload, now).expires_at
 
     def end(self) -> None:
         """Have the next save delete the row, and begin another session."""
+        self._detached = False
         if self.record:
-            self._ended_id = self.record.id
+            self.ended_id = self.record.id
         self._begin(None)
 
     def rotate(self) -> None:
         """Have the next save give the session a new token."""
+        # A second click on Login, or a lost answer: this one gets a session of its own.
+        self._detached = False
         self._rotating = True
 
     def touch(self) -> None:
@@ -95,54 +98,73 @@ class SessionRow:
         self.spent = True
         self.answer = None
 
-    def save(self, data: Callable[[], str]) -> str | None:
-        """Store what is due: `data()`, if it has changed, a new token, or a later end.
+    def save(self, data: Mapping[str, Any]) -> str | None:
+        """Store what is due: `data`, if it has changed, a new token, or a later end.
 
-        Returns the payload as it is stored now if another request's changes may be in it, else
-        None. Raises `StoreError`, and what `data` raises.
+        Returns the payload that is stored now if another request's changes may be in it, else
+        None. Raises `PayloadError`, `StoreError`.
         """
         if self.spent or self._detached:
             return None
         self._delete_ended()  # first: a logout holds, whatever becomes of the rest
         if self.spent:
             return None
-        payload = data()
+        payload = self._text(data, self.record)
         now = self._now()
         record = self.record
         newest = None
         if record is None:
             if payload != EMPTY:
                 self._create(payload, now)
-        elif self._rotating or self._expiry.renewal_is_due(record, now):
+        elif self._rotating or self._renewal_is_due(record, now):
             newest = self._give_new_token(record, payload, now)
-        elif payload != record.payload:
-            newest = self._write(record, payload, now)
-        elif self._touched or self._expiry.is_due(record, now):
-            # If this returns False, another request saved first, and has extended the expiry.
-            self._save_fast(record, payload, now)
+        else:
+            used = self._used(record, payload, now)
+            if payload != record.payload:
+                newest = self._write(record, used, now)
+            elif (
+                self._touched
+                or used.expires_at != record.expires_at
+                # the first token has replaced no other, so there is no need to confirm it
+                or (record.rotated_at and not record.token_confirmed and used.token_confirmed)
+            ):
+                # If this returns False, another request saved first, and has extended the expiry.
+                self._save_fast(record, used, now)
         self._touched = False
         return newest
 
-    def transact(self, ours: str, change: Callable[[str], str]) -> None:
+    def _text(self, data: Mapping[str, Any], stored: Record | None) -> str:
+        """Return `data` as it is stored. Raises `PayloadError`.
+
+        What is stored already, by a merge or under another `max_bytes`, may stay as large.
+        """
+        payload = dumps(data)
+        if len(payload) > self._max_bytes:
+            before = len(stored.payload) if stored else 0
+            check_size(data, len(payload), max(self._max_bytes, before), "session.max_bytes")
+        return payload
+
+    def transact(self, ours: Mapping[str, Any], change: Callable[[str], Mapping[str, Any]]) -> None:
         """Store what `change` makes of the newest payload, with `ours` merged in, under the lock.
 
-        Raises `SessionEndedError`, `StoreError`, and what `change` raises.
+        Raises `SessionEndedError`, `PayloadError`, `StoreError`, and what `change` raises.
         """
+        if self._detached:  # as with any other change, nothing is stored
+            change(dumps(ours))
+            return
         self._delete_ended()
-        if self.spent or self._detached:
+        if self.spent:
             raise SessionEndedError(f"session {self.id} has ended")
         now = self._now()
-        base = self.record or self._create(ours, now)
+        payload = self._text(ours, self.record)
+        base = self.record or self._create(payload, now)
 
         def apply(newest: Record) -> Record:
-            payload = change(merge_texts(base.payload, ours, newest.payload))
-            return self._used(newest, payload, now)
+            merged = merge_texts(base.payload, payload, newest.payload)
+            return self._used(newest, self._text(change(merged), newest), now)
 
-        record = self._update(base.id, apply)
-        if record is None:
+        if self._update(base.id, apply) is None:
             raise SessionEndedError(f"session {self.id} has ended")
-        if self.record is base:  # `change` may have ended the session
-            self.record = record
 
     def reload(self) -> str:
         """Read the row anew, and return its payload; that of no row is empty.
@@ -151,11 +173,10 @@ class SessionRow:
         """
         if self.record is None:
             return EMPTY
-        record = None if self.spent else self._update(self.record.id, lambda newest: newest)
-        if record is None:
+        newest = None if self.spent else self._update(self.record.id, lambda newest: newest)
+        if newest is None:
             raise SessionEndedError(f"session {self.id} has ended")
-        self.record = record
-        return record.payload
+        return newest
 
     def _create(self, payload: str, now: datetime) -> Record:
         token = new_token()
@@ -166,7 +187,7 @@ class SessionRow:
             version=1,
             created_at=self.created_at,
             seen_at=now,
-            expires_at=self._expiry.ends_at(self.created_at, now),
+            expires_at=self._expiry.ends_at(self.created_at, now, is_new=True),
         )
         self._call(self._store.create, record)
         self.record = record
@@ -175,22 +196,29 @@ class SessionRow:
         log.info("Session %s: created", self.id)
         return record
 
-    def _write(self, record: Record, payload: str, now: datetime) -> str | None:
-        if self._save_fast(record, payload, now):
+    def _write(self, record: Record, used: Record, now: datetime) -> str | None:
+        if self._save_fast(record, used, now):
             return None
 
         def change(newest: Record) -> Record:
-            merged = merge_texts(record.payload, payload, newest.payload)
+            merged = merge_texts(record.payload, used.payload, newest.payload)
             return self._used(newest, merged, now)
 
-        return self._store_newest(record.id, change)
+        return self._update(record.id, change)
 
-    def _save_fast(self, record: Record, payload: str, now: datetime) -> bool:
+    def _save_fast(self, record: Record, used: Record, now: datetime) -> bool:
         """Save in one statement; return False if the row is at another version, or gone."""
-        used = self._used(record, payload, now)
         if written := self._call(self._store.save, used, record.version, now):
             self.record = used
         return written
+
+    def _renewal_is_due(self, record: Record, now: datetime) -> bool:
+        """Return whether it is time for another token, or the last one's answer was lost."""
+        return self._expiry.renewal_is_due(record, now) or (
+            not record.token_confirmed
+            and not self._expiry.just_rotated(record, now)
+            and same_hash(record.old_token_hash, self._presented)
+        )
 
     def _give_new_token(self, record: Record, payload: str, now: datetime) -> str | None:
         forced = self._rotating
@@ -202,15 +230,18 @@ class SessionRow:
             used = self._used(newest, merged, now)
             if not forced and not same_hash(newest.token_hash, record.token_hash):
                 return used  # a parallel request has renewed it, and the browser has its cookie
+            # The client has the token that it came with, not one whose answer was lost.
+            lost = not forced and same_hash(newest.old_token_hash, self._presented)
             return replace(
                 used,
                 token_hash=token_hash,
-                old_token_hash=newest.token_hash,
+                old_token_hash=newest.old_token_hash if lost else newest.token_hash,
                 old_token_valid=not forced,
                 rotated_at=now,
+                token_confirmed=False,
             )
 
-        newest = self._store_newest(record.id, change)
+        newest = self._update(record.id, change)
         if newest is not None:
             self._rotating = False
             if self.record and same_hash(self.record.token_hash, token_hash):
@@ -218,20 +249,18 @@ class SessionRow:
                 self.answer = Credentials(self.id, token)
         return newest
 
-    def _store_newest(self, id: str, change: Callable[[Record], Record]) -> str | None:
-        if record := self._update(id, change):
-            self.record = record
-            return record.payload
-        return None
-
     def _delete_ended(self) -> None:
-        if self._ended_id is None:
+        if self.ended_id is None:
             return
-        id_, self._ended_id = self._ended_id, None
-        found: list[Record] = []
-        # Not the store's `delete`: we must know whether this request deleted the row, since only
-        # then may it clear the cookie.
-        self._call(self._store.update, id_, self._now(), found.append)
+        id_, self.ended_id = self.ended_id, None
+        found: list[Record | None] = []
+        try:
+            # Not the store's `delete`: we must know whether this request deleted the row, since
+            # only then may it clear the cookie.
+            self._call(self._store.update, id_, self._now(), found.append)
+        except MalformedRecordError:  # it was edited by hand meanwhile: a logout holds all the same
+            self._call(self._store.delete, id_)
+            found.append(None)
         if found:
             self.answer = "end"
         else:
@@ -240,13 +269,9 @@ class SessionRow:
 
     def _used(self, record: Record, payload: str, now: datetime) -> Record:
         """Return the next version of `record`: in use now, with `payload`."""
-        return record.saved(payload, now, self._ends_at(record, now))
-
-    def _ends_at(self, record: Record, now: datetime) -> datetime | None:
-        # moved only when due, to leave the index alone
-        if self._touched or self._expiry.is_due(record, now):
-            return self._expiry.ends_at(record.created_at, now)
-        return record.expires_at
+        confirmed = record.token_confirmed or same_hash(record.token_hash, self._presented)
+        ends_at = self._expiry.next_end(record, now, confirmed=confirmed, touched=self._touched)
+        return record.saved(payload, now, ends_at, confirmed)
 
     def _call(self, method: Callable[..., T], *args: Any) -> T:
         try:
@@ -256,14 +281,18 @@ class SessionRow:
             log.error("Session store: %s", exc)
             raise
 
-    def _update(self, id: str, change: Callable[[Record], Record]) -> Record | None:
-        """Call the store's `update`; a row that is gone stays gone, and this session is over."""
+    def _update(self, id: str, change: Callable[[Record], Record]) -> str | None:
+        """Call the store's `update`; return what is stored now, or None if the session is over."""
+        before = self.record
         try:
-            record = self._call(self._store.update, id, self._now(), change)
+            newest = self._call(self._store.update, id, self._now(), change)
         except MalformedRecordError as exc:
             log.warning("Session store: %s", exc)
-            record = None
-        if record is None:
+            newest = None
+        if newest is None:
             self.spend()
             log.info("Session %s: ended while a request was using it", id)
-        return record
+            return None
+        if self.record is before:  # `change` may have ended the session
+            self.record = newest
+        return newest.payload

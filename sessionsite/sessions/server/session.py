@@ -14,10 +14,9 @@ from pyramid.response import Response
 from zope.interface import implementer
 
 from ..interfaces import IStoredSession
-from ..payload import PayloadError, dumps, loads
+from ..payload import CSRF_KEY, FLASH_PREFIX, PayloadError, dumps, loads
 from ..response import prevent_caching
-from ..store import Record, SessionStore
-from .expiry import Expiry
+from ..store import SessionEndedError
 from .saving import SessionRow
 from .token_cookie import TokenCookie
 
@@ -39,24 +38,24 @@ class SessionData(dict[str, Any]):
     """
 
     def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
-        messages = self.setdefault(f"_f_{queue}", [])
+        messages = self.setdefault(FLASH_PREFIX + queue, [])
         if allow_duplicate or msg not in messages:
             messages.append(msg)
 
     def pop_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.pop(f"_f_{queue}", [])
+        messages: list[Any] = self.pop(FLASH_PREFIX + queue, [])
         return messages
 
     def peek_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.get(f"_f_{queue}", [])
+        messages: list[Any] = self.get(FLASH_PREFIX + queue, [])
         return messages
 
     def new_csrf_token(self) -> str:
-        token = self["_csrft_"] = secrets.token_hex(20)
+        token = self[CSRF_KEY] = secrets.token_hex(20)
         return token
 
     def get_csrf_token(self) -> str:
-        token: str | None = self.get("_csrft_")
+        token: str | None = self.get(CSRF_KEY)
         return token or self.new_csrf_token()
 
 
@@ -74,23 +73,22 @@ class ServerSession(SessionData):
     def __init__(
         self,
         request: Request,
-        record: Record | None,
-        *,
-        store: SessionStore,
-        expiry: Expiry,
+        row: SessionRow,
         cookie: TokenCookie,
-        now: Callable[[], datetime],
+        *,
         set_on_exception: bool = True,
-        detached: bool = False,
+        ambiguous: bool = False,
     ) -> None:
-        """Make the session of `request`; with no `record` a new one.
+        """Make the session of `request` over its row.
 
-        `detached`: the cookie's token was replaced a moment ago, so nothing is stored.
+        `ambiguous`: the request came with several cookies that open sessions, and the response is
+        to clear them all. Raises ValueError for a payload that can't be read.
         """
-        super().__init__(loads(record.payload) if record else {})
-        self._row = SessionRow(record, store, expiry, now, detached=detached)
+        super().__init__(loads(row.record.payload) if row.record else {})
+        self._row = row
         self._cookie = cookie
         self._set_on_exception = set_on_exception
+        self._ambiguous = ambiguous
         self._start()
         request.add_response_callback(self._respond)
 
@@ -139,7 +137,11 @@ class ServerSession(SessionData):
 
         Raises `SessionEndedError`, `StoreError`.
         """
-        self._fill(self._row.reload())
+        try:
+            self._fill(self._row.reload())
+        except ValueError as exc:
+            self._row.spend()
+            raise SessionEndedError(f"session {self.id} can't be read: {exc}") from exc
 
     def transact(self, change: Callable[["ServerSession"], T]) -> T:
         """Call `change(session)` on the newest data, alone, and store what it leaves.
@@ -149,34 +151,35 @@ class ServerSession(SessionData):
         again, so it should do nothing but change the session. Returns what `change` returns;
         what it raises leaves the row as it was. Raises `SessionEndedError`, `StoreError`.
         """
-        ours = dumps(self)
+        ours = dict(self)
+        before = dumps(ours)
         results: list[T] = []
 
-        def apply(newest: str) -> str:
+        def apply(newest: str) -> "ServerSession":
             self._fill(newest)
             results.append(change(self))
-            return dumps(self)
+            return self
 
         try:
             self._row.transact(ours, apply)
         except BaseException:
-            self._fill(ours)
+            self._fill(before)
             raise
         return results[-1]
 
     def save(self) -> None:
         """Store what has changed, now, and never twice.
 
-        Raises `PayloadError` for what JSON can't hold, and `StoreError`: the session is spent
-        then, since it is unknown what has reached the store.
+        Raises `PayloadError` for what JSON or `session.max_bytes` can't hold, and `StoreError`:
+        the session is spent then, since it is unknown what has reached the store.
         """
-        newest = self._row.save(lambda: dumps(self))
+        newest = self._row.save(self)
         if newest is not None:
             self._fill(newest)
 
     def save_for_response(self, request: Request, error: Exception | None = None) -> None:
         """The automatic save; `error` is what ends the request with no response to tell of it."""
-        if error and not self._row.exists:
+        if error and not (self._row.record or self._row.ended_id):
             return  # nobody would have the cookie of a new session
         raised = error or request.exception
         if raised and not (self._set_on_exception and not is_error_retryable(request, raised)):
@@ -188,10 +191,13 @@ class ServerSession(SessionData):
             raise
 
     def _fill(self, payload: str) -> None:
+        data = loads(payload)
         self.clear()
-        self.update(loads(payload))
+        self.update(data)
 
     def _respond(self, request: Request, response: Response) -> None:
         self.save_for_response(request)
         prevent_caching(response)
+        if self._ambiguous:
+            self._cookie.clear(request, response)  # before a new one is set
         self._cookie.answer(request, response, self._row.answer)

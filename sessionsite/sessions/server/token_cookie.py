@@ -14,7 +14,8 @@ from typing import Literal
 from pyramid.request import Request
 from pyramid.response import Response
 
-from ..response import set_session_cookie
+from ..cookie_header import CookieHeader
+from ..response import clear_session_cookies, set_session_cookie
 from ..settings import ServerSettings
 from ..signing import RotatingSigner
 
@@ -55,9 +56,9 @@ def hash_token(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
 
 
-def same_hash(one: bytes | None, other: bytes) -> bool:
+def same_hash(one: bytes | None, other: bytes | None) -> bool:
     """Compare two token hashes in constant time; None, for "no token", equals nothing."""
-    return one is not None and hmac.compare_digest(one, other)
+    return one is not None and other is not None and hmac.compare_digest(one, other)
 
 
 class _CredentialsSerializer:
@@ -81,29 +82,24 @@ class TokenCookie:
         self._signer = RotatingSigner(
             settings.secrets, "sessionsite.server.", _CredentialsSerializer()
         )
+        self._header = CookieHeader(settings.cookie_name)
         self._warned_of_plain_http = False
         if settings.secure is False:
             log.warning("session.secure = false: anyone who listens on the way can take a session")
 
-    def read(self, request: Request) -> Credentials | None:
-        """Return what the request's cookie carries; None without a cookie that we have signed."""
-        values = [
-            value.strip().strip('"')
-            for name, _, value in (
-                pair.partition("=") for pair in request.environ.get("HTTP_COOKIE", "").split(";")
-            )
-            if name.strip() == self._settings.cookie_name
-        ]
-        if not values:
-            return None
-        try:
-            # Of two cookies of one name, one may have been planted, and nothing tells which.
-            (value,) = values
-            credentials: Credentials = self._signer.loads(value.encode("ascii"))
-        except ValueError:
-            log.warning("A cookie that this site did not issue was ignored")
-            return None
-        return credentials
+    def read(self, request: Request) -> list[Credentials]:
+        """Return what the request's cookies carry, those that we have signed, without repeats."""
+        found = []
+        for value in self._header.values(request):
+            try:
+                found.append(self._signer.loads(value.encode("ascii")))
+            except ValueError:
+                log.warning("A cookie that this site did not issue was ignored")
+        return found
+
+    def clear(self, request: Request, response: Response) -> None:
+        """Delete every cookie of the name that the request can have come with."""
+        clear_session_cookies(request, response, self._settings, self._secure(request))
 
     def answer(self, request: Request, response: Response, answer: Answer) -> None:
         """Write the Set-Cookie that tells the browser `answer`; none for None."""

@@ -60,6 +60,7 @@ def compile_statements(table: sa.Table, database: Database, dialect: sa.Dialect)
             payload=sa.bindparam("payload"),
             seen_at=sa.bindparam("seen_at"),
             expires_at=sa.bindparam("expires_at"),
+            token_confirmed=sa.bindparam("token_confirmed"),
             version=c.version + sa.literal_column("1"),
         ),
         "update": sa.update(table).where(mine).values({n: sa.bindparam(n) for n in CHANGEABLE}),

@@ -73,6 +73,7 @@ class SQLAlchemyStore(SessionStore):
                 "payload": record.payload,
                 "seen_at": record.seen_at,
                 "expires_at": record.expires_at,
+                "token_confirmed": record.token_confirmed,
             },
         )
         return written == 1

@@ -28,6 +28,7 @@ def sessions_table(name: str = "sessions", schema: str | None = None) -> sa.Tabl
         sa.Column("old_token_hash", sa.LargeBinary),
         sa.Column("old_token_valid", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("rotated_at", UTCDateTime),
+        sa.Column("token_confirmed", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Index(f"{name}_expires_at", "expires_at"),
         schema=schema,
         # room in each page for the next version of its rows (PostgreSQL: HOT updates)

@@ -18,7 +18,7 @@ from tests.harness.skipping import required
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """For this module alone: its event loop would be in the way of others'."""
+    """For this module alone: Playwright's event loop would disturb other modules."""
     with ExitStack() as stack:
         with required():
             chromium = stack.enter_context(start_chromium())

@@ -1,5 +1,5 @@
-"""Connections: lent from statement to statement, they starve nobody; while the store is away,
-one request at a time asks for it, and the others fail at once.
+"""Connections: lent per statement, so that no request starves; while the store is away,
+one request at a time probes it, and the others fail at once.
 """
 
 import sqlite3
@@ -89,7 +89,7 @@ def test_who_waits_gets_the_connection_that_comes_free(make_pool: MakePool) -> N
         pool.take_back(waiting.result(timeout=10))
 
 
-def test_nobody_waits_in_vain(make_pool: MakePool) -> None:
+def test_no_request_waits_in_vain(make_pool: MakePool) -> None:
     """Whatever comes between looking at what is kept and waiting for a check-in."""
     pool = make_pool(pool_size="2", max_overflow="0", pool_timeout="2")
 
@@ -143,7 +143,7 @@ def test_dispose_closes_what_is_kept_and_what_comes_back_later(make_pool: MakePo
 # While the store is away
 
 
-def test_while_all_is_well_nobody_waits_for_anybody() -> None:
+def test_while_all_is_well_no_request_waits_for_another() -> None:
     breaker = CircuitBreaker()
     assert [breaker.admit(), breaker.admit()] == [False, False]
 

@@ -58,6 +58,19 @@ class TestARowThatIsNoRecord:
         assert "can't be read" in caplog.text
         in_flight["n"] = 2
         in_flight.save()
+        store.delete("id-a")
+
+    def test_a_logout_under_way_holds(self, sqlite_url: str, change: str) -> None:
+        store = sql_store(sqlite_url)
+        settings = ServerSettings(secrets=("x" * 32,), timeout=None, lifetime=None)
+        factory = ServerSessionFactory(store, settings, now=lambda: START)
+        token = new_token()
+        store.create(record(token_hash=hash_token(token)))
+        in_flight = factory(self.request(factory, token))
+        execute(store, f"UPDATE sessions SET {change}")
+        in_flight.invalidate()
+        in_flight.save()
+        assert execute(store, "SELECT count(*) FROM sessions") == [(0,)]
         store.engine.dispose()
 
     def request(self, factory: ServerSessionFactory, token: bytes) -> Request:

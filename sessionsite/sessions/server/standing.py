@@ -1,0 +1,43 @@
+"""What a token is to a session: its own, one that was replaced, or a copy."""
+
+import datetime as dt
+from enum import Enum
+
+from ..store import Record
+from .expiry import Expiry
+from .token_cookie import same_hash
+
+
+class Standing(Enum):
+    """What the token of a cookie is to the row with the cookie's id."""
+
+    CURRENT = "it opens the session"
+    OLD = "it was replaced by time; it opens the session, since answers may be under way"
+    REPLACED = "`regenerate()` has replaced it a moment ago; it opens nothing"
+    LOST = "it was replaced, by a token that no request has presented yet; it opens nothing"
+    REUSED = "it was replaced, by a token that has been presented since: a sign of theft"
+
+    @property
+    def opens(self) -> bool:
+        return self in (Standing.CURRENT, Standing.OLD)
+
+
+def standing(record: Record, token_hash: bytes, expiry: Expiry, now: dt.datetime) -> Standing:
+    """Return what the token with this hash is to the session of `record`.
+
+    The token comes from a cookie that we have signed for this session's id, so it is, or was, one
+    of its tokens. A server sees tokens, not clients: a new token is confirmed when a request first
+    presents it. Until then its answer may have been lost, and the client still has the token
+    before.
+    """
+    if same_hash(record.token_hash, token_hash):
+        return Standing.CURRENT
+    just_rotated = expiry.just_rotated(record, now)
+    if same_hash(record.old_token_hash, token_hash):
+        if record.old_token_valid and (just_rotated or not record.token_confirmed):
+            return Standing.OLD
+        if just_rotated:
+            return Standing.REPLACED
+    if record.token_confirmed and not just_rotated:
+        return Standing.REUSED
+    return Standing.LOST
