@@ -76,8 +76,12 @@ def policy(request: Request) -> dict[str, Any]:
 
 def duration(seconds: float) -> str:
     """Return `seconds` in the largest unit that fits, rounded: "20 minutes"."""
-    # a visitor reads "1 hour", not "60 minutes", for a second less than an hour
-    unit, size = next((u for u in _UNITS if seconds >= u[1] * 0.995), ("second", 1))
+    for unit, size in _UNITS:
+        # a visitor reads "1 hour", not "60 minutes", for a second less than an hour
+        if seconds >= size * 0.995:
+            break
+    else:
+        unit, size = "second", 1
     count = round(seconds / size)
     return f"{count} {unit}{'' if count == 1 else 's'}"
 

@@ -14,7 +14,6 @@ from .token_cookie import Answer, Credentials, hash_token, new_id, new_token, sa
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
 EMPTY = dumps({})
 
 
@@ -74,7 +73,7 @@ class SessionRow:
         now = self._now()
         if self.record is None:
             return self._expiry.ends_at(self.created_at, now, is_new=True)
-        return self._used(self.record, self.record.payload, now).expires_at
+        return self._due(self.record, now)[0]
 
     def end(self) -> None:
         """Have the next save delete the row, and begin another session."""
@@ -109,27 +108,25 @@ class SessionRow:
         self._delete_ended()  # first: a logout holds, whatever becomes of the rest
         if self.spent:
             return None
-        payload = self._text(data, self.record)
-        now = self._now()
-        record = self.record
-        newest = None
+        record, newest, now = self.record, None, self._now()
+        payload = self._text(data, record)
         if record is None:
             if payload != EMPTY:
                 self._create(payload, now)
         elif self._rotating or self._renewal_is_due(record, now):
             newest = self._give_new_token(record, payload, now)
         else:
-            used = self._used(record, payload, now)
+            ends_at, confirmed = self._due(record, now)
             if payload != record.payload:
-                newest = self._write(record, used, now)
+                newest = self._write(record, payload, now)
             elif (
                 self._touched
-                or used.expires_at != record.expires_at
+                or ends_at != record.expires_at
                 # the first token has replaced no other, so there is no need to confirm it
-                or (record.rotated_at and not record.token_confirmed and used.token_confirmed)
+                or (record.rotated_at and confirmed != record.token_confirmed)
             ):
                 # If this returns False, another request saved first, and has extended the expiry.
-                self._save_fast(record, used, now)
+                self._save_fast(record, payload, now)
         self._touched = False
         return newest
 
@@ -190,24 +187,24 @@ class SessionRow:
             expires_at=self._expiry.ends_at(self.created_at, now, is_new=True),
         )
         self._call(self._store.create, record)
-        self.record = record
-        self._rotating = False
-        self.answer = Credentials(self.id, token)
         log.info("Session %s: created", self.id)
+        self.answer = Credentials(self.id, token)
+        self._rotating = False
+        self.record = record
         return record
 
-    def _write(self, record: Record, used: Record, now: datetime) -> str | None:
-        if self._save_fast(record, used, now):
+    def _write(self, record: Record, payload: str, now: datetime) -> str | None:
+        if self._save_fast(record, payload, now):
             return None
 
         def change(newest: Record) -> Record:
-            merged = merge_texts(record.payload, used.payload, newest.payload)
-            return self._used(newest, merged, now)
+            return self._used(newest, merge_texts(record.payload, payload, newest.payload), now)
 
         return self._update(record.id, change)
 
-    def _save_fast(self, record: Record, used: Record, now: datetime) -> bool:
+    def _save_fast(self, record: Record, payload: str, now: datetime) -> bool:
         """Save in one statement; return False if the row is at another version, or gone."""
+        used = self._used(record, payload, now)
         if written := self._call(self._store.save, used, record.version, now):
             self.record = used
         return written
@@ -269,9 +266,13 @@ class SessionRow:
 
     def _used(self, record: Record, payload: str, now: datetime) -> Record:
         """Return the next version of `record`: in use now, with `payload`."""
+        return record.saved(payload, now, *self._due(record, now))
+
+    def _due(self, record: Record, now: datetime) -> tuple[datetime | None, bool]:
+        """Return the end that is to be stored, and whether the token is confirmed now."""
         confirmed = record.token_confirmed or same_hash(record.token_hash, self._presented)
-        ends_at = self._expiry.next_end(record, now, confirmed=confirmed, touched=self._touched)
-        return record.saved(payload, now, ends_at, confirmed)
+        touched = self._touched
+        return self._expiry.next_end(record, now, confirmed=confirmed, touched=touched), confirmed
 
     def _call(self, method: Callable[..., T], *args: Any) -> T:
         try:
