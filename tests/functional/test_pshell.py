@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from tests import ROOT
+from tests.harness.production import SECRET
 from tests.harness.stores import sql_store
 
 
@@ -14,7 +15,7 @@ def test_the_store_is_in_scope(sqlite_url: str) -> None:
         [sys.executable, "-m", "pyramid.scripts.pshell", str(ROOT / "production.ini")],
         input="from sessionsite.sessions.server.factory import utc_now\n"
         "print('rows to prune:', store.count_expired(utc_now()))\n",
-        env={"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "SESSION_SECRET": "x" * 40},
+        env={"PATH": os.environ["PATH"], "DATABASE_URL": sqlite_url, "SESSION_SECRET": SECRET},
         capture_output=True,
         text=True,
         timeout=60,
