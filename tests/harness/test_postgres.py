@@ -21,7 +21,13 @@ pytestmark = pytest.mark.servers
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL answers N, without a password
 
 
-@pytest.fixture(params=bindirs(), ids=lambda path: "-".join(path.parts[-3:-1]))
+INSTALLATIONS = [
+    pytest.param(path, id="-".join(path.parts[-3:-1]), marks=[pytest.mark.all] if number else [])
+    for number, path in enumerate(bindirs())
+]
+
+
+@pytest.fixture(params=INSTALLATIONS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Postgres]:
     """A server of each installation that this machine has."""
     with start_postgres(tmp_path, request.param) as server:
