@@ -48,10 +48,10 @@ screenshots: $(VENV)/.test  ## draw the README's picture anew
 	$(BIN)/python -m tests.functional.screenshots
 
 BENCHMARK_bench = speed
-BENCHMARK_bench-quick = speed --quick
-BENCHMARK_bench-memory = speed memory
+BENCHMARK_bench-quick = speed --rounds 3 --seconds 3
+BENCHMARK_bench-memory = speed.memory
 BENCHMARK_bench-store = store
-BENCHMARK_bench-growth = store growth
+BENCHMARK_bench-growth = store.growth
 BENCHMARK_bench-libraries = libraries
 BENCHMARK_races = races
 

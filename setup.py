@@ -34,6 +34,10 @@ EXTRAS = {
         "pytest-randomly",
         "pytest-xdist",
         "WebTest",
+        # the benchmarks' means to read pages, processes and Redis
+        "beautifulsoup4",
+        "psutil",
+        "redis",
         "zope.sqlalchemy",
     ],
     # other packages' session factories, run by the tests of pluggability

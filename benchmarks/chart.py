@@ -1,86 +1,50 @@
-"""Charts: horizontal bars, as SVG by hand, readable on white and on black."""
+"""Horizontal bars as SVG, readable on white and on black, which drawing libraries don't do."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 WIDTH = 760
 LEFT = 236  # where bars begin
-RIGHT = 96  # for the number behind the longest
-BAR = 18
-STEP = 26
-HEADING = 44
+RIGHT = 130  # for the text behind the longest
+BAR, STEP, HEADING = 18, 26, 44
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f }
-.heading { font-weight: 600; font-size: 14px }
+.heading, .ours { font-weight: 600 }
 .label { text-anchor: end }
-.ours { font-weight: 600 }
-.server { fill: #2563b0 } .database { fill: #d97a1d }
-.faint { opacity: .55 }
-.limit { stroke: #24292f; stroke-width: 1.5; stroke-dasharray: 4 3 }
+.first { fill: #2563b0 } .second { fill: #d97a1d }
 @media (prefers-color-scheme: dark) {
-  text { fill: #d5dbe3 } .limit { stroke: #d5dbe3 }
-  .server { fill: #6ba3e8 } .database { fill: #efa052 }
+  text { fill: #d5dbe3 } .first { fill: #6ba3e8 } .second { fill: #efa052 }
 }
 """
 
 
-class Drawing:
-    def __init__(self) -> None:
-        self._parts: list[str] = []
-        self._y = 8
+@dataclass(frozen=True)
+class Bar:
+    label: str
+    text: str
+    first: float
+    second: float = 0
+    """The two pieces: blue, and orange behind it."""
 
-    def heading(self, text: str) -> None:
-        self._y += HEADING
-        self._text(12, self._y - 14, text, "heading")
 
-    def legend(self, names: Sequence[tuple[str, str]]) -> None:
-        x = LEFT
-        for css, name in names:
-            self._parts.append(
-                f'<rect class="{css}" x="{x}" y="{self._y}" width="12" height="12"/>'
-            )
-            self._text(x + 18, self._y + 11, name)
-            x += 30 + 8 * len(name)
-        self._y += STEP
-
-    def bar(
-        self,
-        label: str,
-        pieces: Sequence[tuple[str, float]],
-        text: str,
-        scale: float,
-        limit: float | None = None,
-    ) -> None:
-        """A bar of `pieces`, each a class and a value; `scale` is the value of the whole width.
-
-        At the value `limit` stands a broken line.
-        """
-        room = (WIDTH - LEFT - RIGHT) / scale
-        own = " ours" if "ours" in label else ""
-        self._text(LEFT - 10, self._y + BAR - 5, label, f"label{own}")
-        x = float(LEFT)
-        for css, value in pieces:
-            width = max(value, 0) * room
-            self._parts.append(
-                f'<rect class="{css}" x="{x:.1f}" y="{self._y}" '
-                f'width="{width:.1f}" height="{BAR}"/>'
-            )
-            x += width
-        if limit is not None:
-            at = LEFT + limit * room
-            self._parts.append(
-                f'<path class="limit" d="M{at:.1f} {self._y - 4}V{self._y + BAR + 4}"/>'
-            )
-            x = max(x, at)
-        self._text(x + 8, self._y + BAR - 5, text)
-        self._y += STEP
-
-    def _text(self, x: float, y: float, text: str, css: str = "") -> None:
-        attribute = f' class="{css}"' if css else ""
-        self._parts.append(f'<text{attribute} x="{x:.1f}" y="{y}">{escape(text)}</text>')
-
-    def svg(self, title: str) -> str:
-        height = self._y + 12
-        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">'
-        lines = [head, f"<title>{escape(title)}</title>", f"<style>{STYLE}</style>", *self._parts]
-        return "\n".join([*lines, "</svg>", ""])
+def chart(title: str, parts: Sequence[tuple[str, Sequence[Bar]]]) -> str:
+    """The bars of each part below its heading; the longest of a part has the whole width."""
+    drawn, y = [], 8
+    for heading, bars in parts:
+        y += HEADING
+        drawn.append(f'<text class="heading" x="12" y="{y - 14}">{escape(heading)}</text>')
+        unit = (WIDTH - LEFT - RIGHT) / max(bar.first + bar.second for bar in bars)
+        for bar in bars:
+            css = "label ours" if "ours" in bar.label else "label"
+            first, end = (LEFT + unit * each for each in (bar.first, bar.first + bar.second))
+            drawn += [
+                f'<text class="{css}" x="{LEFT - 10}" y="{y + 13}">{escape(bar.label)}</text>',
+                f'<path class="first" d="M{LEFT} {y}H{first:.1f}v{BAR}H{LEFT}"/>',
+                f'<path class="second" d="M{first:.1f} {y}H{end:.1f}v{BAR}H{first:.1f}"/>',
+                f'<text x="{end + 8:.1f}" y="{y + 13}">{escape(bar.text)}</text>',
+            ]
+            y += STEP
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y + 12}" role="img">'
+    head += f"\n<title>{escape(title)}</title>\n<style>{STYLE}</style>"
+    return "\n".join([head, *drawn, "</svg>", ""])

@@ -1,56 +1,56 @@
-"""What the figures were measured on."""
+"""What the figures were measured on, and the PostgreSQL that they were measured with."""
 
 import os
 import platform
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.harness.postgres import Postgres
+import psutil
+
+from benchmarks import ROOT
+from tests.harness import Missing
+from tests.harness.postgres import Postgres, bindirs
+
+LOAD = os.getloadavg()[0]  # before anything is measured
+PACKAGES = ("pyramid", "waitress", "SQLAlchemy", "psycopg")
 
 
-def facts() -> dict[str, str]:
-    """The machine, in words."""
-    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "processor": model[1] if model else platform.machine(),
-        "cores": str(os.cpu_count()),
-        "memory": f"{memory / 2**30:.0f} GiB",
-        "system": platform.freedesktop_os_release()["PRETTY_NAME"],
-        "kernel": platform.release(),
-        "load before": f"{os.getloadavg()[0]:.1f}",
-    }
+@contextmanager
+def postgres(directory: Path, **settings: str) -> Iterator[Postgres]:
+    """A PostgreSQL of our own: the one of TEST_DATABASE_URL is not ours to look into."""
+    if not (found := bindirs()):
+        raise Missing("PostgreSQL", "apt install postgresql")
+    with Postgres(directory, found[0]) as server:
+        server.command += [f"--{name}={value}" for name, value in settings.items()]
+        yield server.start()
 
 
-def in_short(packages: Sequence[str], postgres: Postgres | None = None) -> str:
-    """The date, the machine and the versions, as two lines of Markdown."""
-    found = facts()
-    named = [f"Python {platform.python_version()}"]
-    if postgres:
-        named.append(f"PostgreSQL {postgres_version(postgres).split()[0]}")
-    named += [f"{name} {version(name)}" for name in packages]
-    return (
-        f"{date.today().isoformat()}, {found['cores']} cores ({found['processor']}), "
-        f"{found['memory']} of memory, {platform.system()} {found['kernel']}.\n"
-        f"{', '.join(named)}.\n"
-    )
-
-
-def postgres_version(postgres: Postgres) -> str:
-    with postgres.connect() as connection:
-        row = connection.execute("SHOW server_version").fetchone()
-    return str(row[0]) if row else "?"
-
-
-def commit(root: Path) -> str:
-    """The commit that is checked out, and whether files differ from it."""
-    describe = ["describe", "--always", "--dirty=, changed since"]
-    env = os.environ | {"GIT_OPTIONAL_LOCKS": "0"}
+def said(*command: str) -> str:
+    """What a program prints; "?" if there is none."""
     try:
-        return subprocess.check_output(["git", "-C", root, *describe], text=True, env=env).strip()  # noqa: S603, S607  # ours
+        return subprocess.check_output(command, text=True).strip()  # noqa: S603  # ours
     except (OSError, subprocess.CalledProcessError):
         return "?"
+
+
+def description(server: Postgres) -> str:
+    """The date, the commit, the machine and the versions, as two lines of Markdown."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    commit = said("git", "-C", str(ROOT), "describe", "--always", "--dirty=, changed since")
+    with server.connect() as connection:
+        (postgres,) = connection.execute("SHOW server_version").fetchone() or ("?",)
+    packages = [f"{name} {version(name)}" for name in PACKAGES]
+    return (
+        f"{date.today().isoformat()}, commit {commit}, {os.cpu_count()} cores "
+        f"({model[1] if model else platform.machine()}), "
+        f"{psutil.virtual_memory().total / 2**30:.0f} GiB of memory, load {LOAD:.1f} at the start, "
+        f"{platform.platform()}.\n"
+        f"Python {platform.python_version()}, built {platform.python_build()[1]}, "
+        f"PostgreSQL {postgres.split()[0]}, Node {said('node', '--version')}, "
+        f"{', '.join(packages)}.\n"
+    )

@@ -7,7 +7,7 @@ from pyramid.request import Request
 
 from .sessions import ISavedSession, IStoredSession, describe
 
-_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60))
+_UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
 class Detail(NamedTuple):
@@ -76,12 +76,8 @@ def policy(request: Request) -> dict[str, Any]:
 
 def duration(seconds: float) -> str:
     """Return `seconds` in the largest unit that fits, rounded: "20 minutes"."""
-    for unit, size in _UNITS:
-        # a visitor reads "1 hour", not "60 minutes", for a second less than an hour
-        if seconds >= size * 0.995:
-            break
-    else:
-        unit, size = "second", 1
+    # a visitor reads "1 hour", not "60 minutes", for a second less than an hour
+    unit, size = next((u for u in _UNITS if seconds >= u[1] * 0.995), _UNITS[-1])
     count = round(seconds / size)
     return f"{count} {unit}{'' if count == 1 else 's'}"
 

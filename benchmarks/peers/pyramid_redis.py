@@ -1,6 +1,5 @@
 """pyramid_session_redis, for `python -m waitress benchmarks.peers.pyramid_redis:app`."""
 
-import logging
 import os
 from typing import Any
 
@@ -14,7 +13,6 @@ def page(request: Request) -> dict[str, Any]:
     return visit(request.session, request.url, TITLES[request.matched_route.name])
 
 
-logging.getLogger("waitress.queue").setLevel("ERROR")  # as production.ini does
 settings = {
     "jinja2.trim_blocks": True,
     "jinja2.lstrip_blocks": True,

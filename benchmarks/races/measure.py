@@ -1,11 +1,12 @@
 """The races: the same requests, at the same moments, to each of the apps.
 
 Overlap comes from `work`, the milliseconds that a handler takes after it has read the session.
+Every race returns counts of what should not have happened, by the row of the table.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import sleep, time
@@ -14,99 +15,79 @@ import psycopg
 from psycopg import sql
 
 from benchmarks.browser import Answer, Browser
+from benchmarks.peers.stacks import Stack
 
+PARALLEL = 20  # requests of one visitor, in the race for keys
+VISITS = 100  # of one visitor at once
 WORK = 30  # ms, of an ordinary request
 SLOW = 240  # ms, of a request that something else overtakes
 BATCH = 4  # visitors whose races run at the same time
-LATENCY = 20  # ms, that a commit takes in the redirect race
-
-Progress = Callable[[int, int], None]
+LATENCY = 0.02  # seconds that a commit takes in the redirect race
+Counts = dict[str, object]
 
 
 @dataclass(frozen=True)
-class App:
-    """One app, running."""
+class Racer:
+    """An app that is running, and how many races it is to lose."""
 
-    name: str
+    stack: Stack
     port: int
-    database: str
-    """Its PostgreSQL database; empty if its sessions are elsewhere."""
-    table: str
-    saves_by_hand: bool
-
-    def browser(self) -> Browser:
-        return Browser(self.port)
+    url: str
+    """Of its sessions."""
+    rounds: int
+    """Of `PARALLEL` requests at once, in the race for keys."""
+    races: int
+    """Of each other kind."""
 
 
 class Crowd(ThreadPoolExecutor):
-    """The threads from which browsers send requests."""
+    """Threads that browsers ask from."""
 
-    def start(self, browser: Browser, path: str) -> "Future[Answer]":
-        return self.submit(browser.get, path)
-
-    def follow(self, browser: Browser, path: str) -> "Future[Answer]":
-        return self.submit(browser.follow, path)
-
-    def all(self, asked: Iterable[tuple[Browser, str]]) -> list[Answer]:
-        futures = [self.start(browser, path) for browser, path in asked]
+    def all(self, asked: Iterable[tuple[Browser, str]], *, follow: bool = False) -> list[Answer]:
+        futures = [self.submit(browser.get, path, follow=follow) for browser, path in asked]
         return [future.result() for future in futures]
 
 
-def lost_keys(app: App, rounds: int, parallel: int, progress: Progress) -> int:
+def keys(racer: Racer) -> Counts:
     """Parallel requests of one visitor, each setting a key of its own: how many keys are gone."""
-    visitor = app.browser()
+    visitor = Browser(racer.port)
     visitor.get("/set/first")
     expected = {"first"}
-    with Crowd(parallel) as crowd:
-        for number in range(rounds):
-            keys = [f"k{number}x{each}" for each in range(parallel)]
-            crowd.all((visitor, f"/set/{key}?work={WORK}") for key in keys)
-            expected.update(keys)
-            progress(number + 1, rounds)
-    return len(expected - visitor.get("/me").json.keys())
+    with Crowd(PARALLEL) as crowd:
+        for number in range(racer.rounds):
+            some = [f"k{number}x{each}" for each in range(PARALLEL)]
+            crowd.all((visitor, f"/set/{key}?work={WORK}") for key in some)
+            expected.update(some)
+    lost = len(expected - visitor.get("/me").json.keys())
+    return {f"keys lost, of {racer.rounds * PARALLEL} set in parallel": lost}
 
 
-def lost_visits(app: App, visits: int, progress: Progress) -> int:
+def visits(racer: Racer) -> Counts:
     """Parallel page visits of one visitor: how many are not in the history."""
-    visitor = app.browser()
+    visitor = Browser(racer.port)
     visitor.get("/set/first")
-    with Crowd(visits) as crowd:
-        crowd.all((visitor, f"/visit/{number}?work={WORK}") for number in range(visits))
-    progress(visits, visits)
+    with Crowd(VISITS) as crowd:
+        crowd.all((visitor, f"/visit/{number}?work={WORK}") for number in range(VISITS))
     history = visitor.get("/me").json.get("history", [])
-    return visits - len(set(history))
-
-
-def logged_in(app: App, crowd: Crowd, count: int) -> list[Browser]:
-    """Visitors who have just logged in, by a page that waits until the login is stored."""
-    visitors = [app.browser() for _ in range(count)]
-    crowd.all((visitor, "/set/first") for visitor in visitors)
-    crowd.all((visitor, "/login/someone?save=1") for visitor in visitors)
-    return visitors
-
-
-def counts(found: Counter[str], late: list[Answer], moment: float, races: int) -> bool:
-    """Whether it was a race: all requests in flight had read the session before it happened."""
-    valid = all(0 < answer.loaded < moment for answer in late)
-    found["races" if valid else "repeated"] += 1
-    if found["repeated"] > races + 10:
-        raise RuntimeError("this machine is too busy: requests come too late for their races")
-    return valid
+    return {f"visits missing in the history, of {VISITS} at once": VISITS - len(set(history))}
 
 
 def overtaken(
-    app: App, path: str, slow: Sequence[str], races: int, found: Counter[str], progress: Progress
-) -> Iterator[tuple[Browser, Browser, Answer, list[Answer]]]:
+    racer: Racer, path: str, slow: Sequence[str]
+) -> Iterator[tuple[Browser, Browser, Answer, int]]:
     """Let each visitor ask for `path` while requests for the `slow` paths are under way.
 
-    Gives for each race the browser, a copy from before it, the answer, and those to `slow`.
+    Gives for each race the browser, a copy from before it, the answer, and the errors of `slow`.
     """
+    done = repeated = 0
     with Crowd(BATCH * (len(slow) + 1)) as crowd:
-        while found["races"] < races:
-            visitors = logged_in(app, crowd, min(BATCH, races - found["races"]))
-            before = [visitor.another() for visitor in visitors]
+        while done < racer.races:
+            visitors = [Browser(racer.port) for _ in range(min(BATCH, racer.races - done))]
+            for each in ("/set/first", "/login/someone?save=1"):  # which waits until it is stored
+                crowd.all((visitor, each) for visitor in visitors)
+            before = [visitor.at() for visitor in visitors]
             flights = [
-                [crowd.start(visitor, f"{each}?work={SLOW}") for each in slow]
+                [crowd.submit(visitor.get, f"{each}?work={SLOW}") for each in slow]
                 for visitor in visitors
             ]
             sleep(SLOW / 2000)
@@ -116,67 +97,92 @@ def overtaken(
                 visitors, before, answers, flights, strict=True
             ):
                 late = [future.result() for future in flight]
-                if counts(found, late, moment, races):
-                    yield visitor, old, answer, late
-            progress(found["races"], races)
+                # It was a race if all in flight had read the session before it happened.
+                if all(0 < each.loaded < moment for each in late):
+                    done += 1
+                    yield visitor, old, answer, sum(each.status != 200 for each in late)
+                else:
+                    repeated += 1
+            if repeated > racer.races + 10:
+                raise RuntimeError("this machine is too busy: requests come too late to race")
 
 
-def logouts(app: App, races: int, progress: Progress) -> Counter[str]:
+def logouts(racer: Racer) -> Counts:
     """A logout while a slow reader, a slow writer and a slow touch of that visitor are at work."""
-    found: Counter[str] = Counter()
-    slow = ("/me", "/set/late", "/touch")
-    for visitor, old, _, late in overtaken(app, "/logout", slow, races, found, progress):
-        replayed = old.get("/me").json
-        shown = visitor.get("/me").json
-        found["alive"] += "user" in replayed or "user" in shown
-        found["errors"] += sum(answer.status != 200 for answer in late)
-    return found
+    alive = errors = 0
+    for visitor, old, _, failed in overtaken(racer, "/logout", ("/me", "/set/late", "/touch")):
+        alive += any("user" in each.get("/me").json for each in (old, visitor))
+        errors += failed
+    races = racer.races
+    return {
+        f"sessions alive after their logout, of {races}": alive,
+        f"… requests in flight answered with an error, of {3 * races}": errors,
+    }
 
 
-def rotations(app: App, races: int, progress: Progress) -> Counter[str]:
+def rotations(racer: Racer) -> Counts:
     """A new session id while two slow readers and two slow writers of that visitor are at work."""
     found: Counter[str] = Counter()
     slow = ("/me", "/set/a", "/me", "/set/b")
-    for visitor, old, rotated, late in overtaken(app, "/rotate", slow, races, found, progress):
-        new = Browser(app.port, {**old.cookies, **rotated.cookies})
-        found["logged out"] += "user" not in visitor.another().get("/me").json
-        found["on the old id"] += visitor.cookies == old.cookies
-        found["old id opens"] += "user" in old.get("/me").json
-        found["data lost"] += not {"user", "first", "a", "b"} <= new.get("/me").json.keys()
-        found["errors"] += sum(answer.status != 200 for answer in late)
-    return found
+    for visitor, old, rotated, failed in overtaken(racer, "/rotate", slow):
+        new = Browser(racer.port, {**old.cookies, **rotated.cookies})
+        found["out"] += "user" not in visitor.at().get("/me").json
+        found["back"] += visitor.cookies == old.cookies
+        found["opens"] += "user" in old.get("/me").json
+        found["lost"] += not {"user", "first", "a", "b"} <= new.get("/me").json.keys()
+        found["errors"] += failed
+    races = racer.races
+    return {
+        f"the old id opens the session after a rotation, of {races}": found["opens"],
+        f"… the browser is back on the old id, of {races}": found["back"],
+        f"… data lost, of {races}": found["lost"],
+        f"… visitors logged out, of {races}": found["out"],
+        f"… requests in flight answered with an error, of {4 * races}": found["errors"],
+    }
 
 
-def redirects(app: App, races: int, by_hand: bool, progress: Progress) -> int:
+def redirects(racer: Racer) -> Counts:
     """Logins that redirect, with slow commits: how often the next page knows of no login."""
+    missed: dict[str, object] = {"": "not measured", "?save=1": "not needed"}
+    if racer.stack.table:  # it takes a database whose commits can be slowed down
+        missed[""] = missed_logins(racer, "")
+    if racer.stack.key == "express":
+        missed["?save=1"] = missed_logins(racer, "?save=1")
+    return {
+        f"“not logged in” right after the login's redirect, of {racer.races}": missed[""],
+        "… with an explicit `save()` before the redirect": missed["?save=1"],
+    }
+
+
+def missed_logins(racer: Racer, query: str) -> int:
     missed = 0
-    target = "/login/someone?save=1" if by_hand else "/login/someone"
-    with slow_commits(app), Crowd(BATCH) as crowd:
-        for done in range(0, races, BATCH):
-            visitors = [app.browser() for _ in range(min(BATCH, races - done))]
+    with slow_commits(racer), Crowd(BATCH) as crowd:
+        for _ in range(0, racer.races, BATCH):
+            visitors = [Browser(racer.port) for _ in range(BATCH)]
             crowd.all((visitor, "/set/first") for visitor in visitors)
-            for future in [crowd.follow(visitor, target) for visitor in visitors]:
-                missed += "user" not in future.result().json
-            progress(min(done + BATCH, races), races)
+            asked = [(visitor, f"/login/someone{query}") for visitor in visitors]
+            missed += sum("user" not in each.json for each in crowd.all(asked, follow=True))
     return missed
 
 
+RACES = (keys, visits, logouts, rotations, redirects)
+
+
 @contextmanager
-def slow_commits(app: App) -> Iterator[None]:
+def slow_commits(racer: Racer) -> Iterator[None]:
     """Let each transaction that has written to the app's table take `LATENCY` to commit."""
-    with psycopg.connect(app.database, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL(
-                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$ BEGIN PERFORM pg_sleep({}); RETURN NULL; END $$"
-            ).format(sql.Literal(LATENCY / 1000))
-        )
-        connection.execute(
-            sql.SQL(
-                "CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR UPDATE ON {} "
-                "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()"
-            ).format(sql.Identifier(app.table))
-        )
+    url = racer.url.replace("+psycopg", "")
+    function = (
+        "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN PERFORM pg_sleep({}); RETURN NULL; END $$"
+    )
+    trigger = (
+        "CREATE CONSTRAINT TRIGGER slow AFTER INSERT OR UPDATE ON {} "
+        "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()"
+    )
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(sql.SQL(function).format(sql.Literal(LATENCY)))
+        connection.execute(sql.SQL(trigger).format(sql.Identifier(racer.stack.table)))
         try:
             yield
         finally:

@@ -1,180 +1,165 @@
-"""The figures of a run, what follows from them, and what the site is to reach."""
+"""The figures of a run, and what its page shows of them."""
+# ruff: noqa: RUF001  # an en dash is meant
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from operator import sub, truediv
 from statistics import median
-from typing import Any
+
+from benchmarks.chart import Bar, chart
+from benchmarks.cli import Blocks, table
+from benchmarks.peers.stacks import Stack
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True)
 class Round:
-    """One stack under load for some seconds. Times are in microseconds."""
+    """One stack under load for some seconds."""
 
     rate: float
     """Requests per second."""
     p50: float
     p99: float
-    server_cpu: float
-    """Of all its processes, for each request."""
-    database_cpu: float
-    """Of PostgreSQL, or Redis, for each request."""
-    others_cpu: float
-    """The share of the machine that processes took that are none of the benchmark's."""
-    errors: int
+    """Milliseconds."""
+    server: float
+    """CPU of all its processes, in microseconds per request."""
+    database: float
+    """CPU of PostgreSQL, or Redis, in microseconds per request."""
 
     @property
     def cpu(self) -> float:
-        return self.server_cpu + self.database_cpu
+        return self.server + self.database
 
 
-@dataclass(slots=True)
+@dataclass
 class Figures:
     """One stack, over all rounds."""
 
-    name: str
-    store: str | None
-    pinned: bool
-    """Whether each of its processes had to keep to one core."""
+    stack: Stack
     sizes: list[int]
     """Bytes of each page's body."""
+    rounds: list[Round] = field(default_factory=list)
     statements: dict[str, float] = field(default_factory=dict)
     """How many of each kind a visit needs."""
-    peak_memory: int = 0
-    """Bytes, of all its processes."""
-    rounds: list[Round] = field(default_factory=list)
+    memory: float = 0
+    """MiB, of all its processes, at the most."""
 
 
-@dataclass(slots=True)
-class Results:
-    when: str
-    commit: str
-    settings: dict[str, Any]
-    machine: dict[str, str]
-    versions: dict[str, dict[str, str]] = field(default_factory=dict)
-    stacks: dict[str, Figures] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    """Who could not be measured, and why."""
-    remarks: list[str] = field(default_factory=list)
+class Results(dict[str, Figures]):
+    """What was found, by the stack's key. Who is not there raises KeyError.
+
+    All is computed in each round by itself: what was measured side by side.
+    """
+
+    def all(self, key: str, figure: str) -> list[float]:
+        if figure == "memory":
+            return [self[key].memory]
+        return [getattr(each, figure) for each in self[key].rounds]
+
+    def ratio(self, key: str, other: str, figure: str) -> list[float]:
+        return list(map(truediv, self.all(key, figure), self.all(other, figure)))
+
+    def added(self, key: str, figure: str) -> list[float]:
+        """What the session adds to the same pages without one."""
+        return list(map(sub, self.all(key, figure), self.all(f"{key}-none", figure)))
+
+    def added_ratio(self, figure: str) -> list[float]:
+        ours, express = self.added("sessionsite", figure), self.added("express", figure)
+        return list(map(truediv, ours, express))
 
 
-@dataclass(frozen=True, slots=True)
-class Spread:
-    """A figure over all rounds: its median and its range."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: list[float]) -> "Spread":
-        return cls(median(values), min(values), max(values))
-
-
-Figure = Callable[[Round], float]
-
-
-def spread(figures: Figures, figure: Figure) -> Spread:
-    return Spread.of([figure(each) for each in figures.rounds])
-
-
-def ratio(figures: Figures, base: Figures, figure: Figure) -> Spread:
-    """How `figures` relate to `base`, each round by itself: what was measured side by side."""
-    pairs = zip(figures.rounds, base.rounds, strict=False)
-    return Spread.of([figure(here) / figure(there) for here, there in pairs])
-
-
-def added(figures: Figures, bare: Figures, figure: Figure) -> list[float]:
-    """What the session adds in each round to the same pages without one."""
-    pairs = zip(figures.rounds, bare.rounds, strict=False)
-    return [figure(here) - figure(there) for here, there in pairs]
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What a session adds to the same pages without one."""
-
-    text: str
-    unit: str
-    express: Spread
-    ours: Spread
-    ratio: Spread
-    wanted: float | None
-
-
-COSTS: tuple[tuple[str, str, Figure, float | None], ...] = (
-    ("server CPU", "µs", lambda each: each.server_cpu, 0.5),
-    ("p99", "ms", lambda each: each.p99 / 1000, 0.5),
-    ("server and database CPU", "µs", lambda each: each.cpu, None),
+TEXTS = {
+    "rate": "requests/s",
+    "p50": "p50, ms",
+    "p99": "p99, ms",
+    "server": "server CPU, µs",
+    "database": "database CPU, µs",
+    "cpu": "server and database CPU, µs",
+    "memory": "peak memory, MiB",
+}
+# What ours is to reach of another's figure; without a name, what the session adds of Express's.
+GOALS = (
+    ("server", "", 0.5),
+    ("p99", "", 0.5),
+    ("rate", "express", 1.5),
+    ("p99", "express", 1.0),
+    ("cpu", "express", 0.6),
+    ("rate", "django", 5.0),
+    ("rate", "flask", 6.0),
+    ("memory", "express", 1.0),
 )
 
 
-def session_costs(results: Results) -> list[Cost]:
-    """The head of the report; empty if one of the four stacks is missing."""
-    found = [
-        results.stacks.get(f"{who}{end}")
-        for who in ("express", "sessionsite")
-        for end in ("", "-none")
+def number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
+
+
+def cell(values: Sequence[float], shown: Callable[[float], str] = number) -> str:
+    """The median; below it the lowest and the highest."""
+    low, middle, high = (shown(f(values)) for f in (min, median, max))
+    return f"{middle}<br><small>{low}–{high}</small>"
+
+
+def costs(results: Results) -> str:
+    """What the session adds to each request."""
+    rows = [
+        [TEXTS[figure], *(cell(results.added(key, figure)) for key in ("express", "sessionsite"))]
+        for figure in ("server", "database", "p99")
     ]
-    express, express_none, ours, ours_none = found
-    if not (express and express_none and ours and ours_none):
-        return []
-    costs = []
-    for text, unit, figure, wanted in COSTS:
-        theirs = added(express, express_none, figure)
-        own = added(ours, ours_none, figure)
-        relative = Spread.of([here / there for here, there in zip(own, theirs, strict=False)])
-        costs.append(Cost(text, unit, Spread.of(theirs), Spread.of(own), relative, wanted))
-    return costs
+    return table(["what the session adds", "Express", "ours"], rows)
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
-    text: str
-    wanted: float
-    at_least: bool
-    found: Spread | None
-    """None where one of those compared is missing."""
-
-    @property
-    def verdict(self) -> str:
-        if self.found is None:
-            return ""
-        if self.found.low <= 0:  # the session's share is not positive
-            return "too noisy to tell"
-        found = round(self.found.median, 2)
-        return (
-            "met" if (found >= self.wanted if self.at_least else found <= self.wanted) else "missed"
-        )
+def side_by_side(results: Results) -> str:
+    rows = []
+    for key, found in results.items():
+        name = f"**{found.stack.name}**" if key == "sessionsite" else found.stack.name
+        cells = [cell(results.all(key, figure)) for figure in TEXTS]
+        statements = ", ".join(f"{n:g} {kind}" for kind, n in found.statements.items())
+        rows.append([name, *cells, statements, f"{min(found.sizes)}–{max(found.sizes)}"])
+    return table(["", *TEXTS.values(), "statements", "page bytes"], rows)
 
 
-# The figure, the peer to compare it with, the goal, whether more is better.
-GOALS: tuple[tuple[str, str, Figure, float, bool], ...] = (
-    ("requests/s, of Express's", "express", lambda each: each.rate, 1.5, True),
-    ("p99, of Express's", "express", lambda each: each.p99, 1.0, False),
-    ("server and database CPU, of Express's", "express", lambda each: each.cpu, 0.6, False),
-    ("requests/s, of Django's", "django", lambda each: each.rate, 5.0, True),
-    ("requests/s, of Flask-Session's", "flask", lambda each: each.rate, 6.0, True),
-)
+def goals(results: Results) -> str:
+    rows = []
+    for figure, other, goal in GOALS:
+        what, more = TEXTS[figure].partition(",")[0], figure == "rate"
+        try:
+            if other:
+                text = f"{what}, of {other.title()}'s"
+                found = results.ratio("sessionsite", other, figure)
+            else:
+                text = f"{what} that the session adds, of Express's"
+                found = results.added_ratio(figure)
+        except KeyError:
+            measured, verdict = "not measured", ""
+        else:
+            measured, middle = cell(found, "{:.2f}".format), round(median(found), 2)
+            verdict = "met" if (middle >= goal if more else middle <= goal) else "missed"
+            if min(found) <= 0:  # a session that adds less than nothing
+                verdict = "too noisy to tell"
+        rows.append([text, f"{'≥' if more else '≤'} {goal:g}", measured, verdict])
+    return table(["", "goal", "measured", ""], rows)
 
 
-def goals(results: Results) -> list[Goal]:
-    """Each goal with what was found."""
-    ours, express = results.stacks.get("sessionsite"), results.stacks.get("express")
-    statements = Spread.of([sum(ours.statements.values())]) if ours else None
-    memory = Spread.of([ours.peak_memory / express.peak_memory]) if ours and express else None
-    added = [
-        Goal(f"{cost.text} that the session adds, of Express's", cost.wanted, False, cost.ratio)
-        for cost in session_costs(results)
-        if cost.wanted is not None
-    ]
-    compared = [
-        Goal(text, wanted, more, ratio(ours, other, figure) if ours and other else None)
-        for text, key, figure, wanted, more in GOALS
-        for other in [results.stacks.get(key)]
-    ]
-    return [
-        *added,
-        *compared,
-        Goal("statements per request", 2.0, False, statements),
-        Goal("peak memory, of Express's", 1.0, False, memory),
-    ]
+def drawn(results: Results) -> str:
+    rates, cpu = [], []
+    for key, found in results.items():
+        rate, *pieces = (median(results.all(key, f)) for f in ("rate", "server", "database"))
+        rates.append(Bar(found.stack.name, number(rate), rate))
+        cpu.append(Bar(found.stack.name, number(sum(pieces)), *pieces))
+    with_sessions = [bar for bar in rates if "no session" not in bar.label]
+    parts = [("CPU per request, in µs: the server's, and (orange) the database's", cpu)]
+    if with_sessions:
+        parts.insert(0, ("Requests per second", with_sessions))
+    return chart("What a session costs: ours and its peers", parts)
+
+
+def blocks(results: Results) -> Blocks:
+    four = {"express", "express-none", "sessionsite", "sessionsite-none"}
+    return {
+        "costs": costs(results)
+        if four <= results.keys()
+        else f"Takes {', '.join(sorted(four))}.\n",
+        "side by side": side_by_side(results),
+        "goals": goals(results),
+        "svg": drawn(results),
+    }

@@ -1,9 +1,9 @@
 -- Each of wrk's threads has one connection and one visitor's cookie: no two requests of a session
 -- run at once. The visitor opens the three pages in turn, as a trusted https proxy passes them on.
 --
---   wrk -t16 -c16 -d8s -s visit.lua http://127.0.0.1:PORT -- FILE
+--   wrk -t16 -c16 -d8s -s visit.lua http://127.0.0.1:PORT -- FILE PORT PORT …
 --
--- FILE has a cookie a line. It prints one figure a line, then the latencies as "l MICROSECONDS COUNT".
+-- FILE has a cookie a line; the threads take turns at the ports. The last line that it prints is JSON.
 
 local threads = 0
 
@@ -27,6 +27,7 @@ function init(args)
       headers["Cookie"] = cookie
     end
   end
+  wrk.thread.addr = wrk.lookup("127.0.0.1", args[2 + number % (#args - 1)])[1]
   pages = {}
   for i, path in ipairs({"/", "/about", "/contact"}) do
     pages[i] = wrk.format("GET", path, headers)
@@ -41,12 +42,9 @@ end
 
 function done(summary, latency, requests)
   local errors = summary.errors
-  io.write(string.format("requests %d\n", summary.requests))
-  io.write(string.format("microseconds %d\n", summary.duration))
-  io.write(string.format("errors %d\n",
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout))
-  for i = 1, #latency do
-    local value, count = latency(i)
-    io.write(string.format("l %d %d\n", value, count))
-  end
+  io.write(string.format(
+    '{"requests": %d, "duration": %d, "errors": %d, "p50": %d, "p99": %d}\n',
+    summary.requests, summary.duration,
+    errors.connect + errors.read + errors.write + errors.status + errors.timeout,
+    latency:percentile(50), latency:percentile(99)))
 end

@@ -3,18 +3,25 @@
 import random
 import re
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from benchmarks import ours
-from benchmarks.cli import output
-from tests.harness.postgres import Postgres, bindirs, start_postgres
+from benchmarks import machine, ours
+from tests.harness.postgres import Postgres, bindirs
 
 URL = "https://sessions.example.org/about?visit=%s"
+
+
+def tuned_postgres(directory: Path) -> Any:
+    """With 1 GB of shared buffers; `fsync` stays off: disks are not the question."""
+    return machine.postgres(directory, shared_buffers="1GB", max_wal_size="4GB")
+
+
+def connect(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
 
 
 def payload(size: int) -> str:
@@ -25,47 +32,38 @@ def payload(size: int) -> str:
     return f'{{"_csrft_": "{numbers.randbytes(20).hex()}", "history": [{urls}]}}'
 
 
-def fill(url: str, rows: int, size: int, show: Callable[[int, int], None]) -> None:
-    """Add `rows` sessions with payloads of about `size` bytes."""
+def filled(postgres: Postgres, rows: int, size: int) -> str:
+    """The URL of a new database, with so many sessions that have payloads of about `size` bytes."""
+    url = postgres.create_database("store")
+    ours.create_table(url)
     step = 500_000
     with connect(url) as connection:
         for done in range(0, rows, step):
             last = min(done + step, rows)
             connection.execute(ours.FILL, (payload(size), done + 1, last))
-            show(last, rows)
+        connection.execute(f"VACUUM ANALYZE {ours.TABLE}".encode())
+        connection.execute("CHECKPOINT")
+    return url
 
 
-def connect(url: str) -> psycopg.Connection[Any]:
-    return psycopg.connect(url.replace("+psycopg", ""), autocommit=True)
+def script(url: str, rows: int, file: Path, payload: str = ":payload") -> Path:
+    """The store's own two statements for pgbench, in `file`; `payload` is saved, in SQL."""
+    load, save = ours.FOR_PGBENCH, ours.FOR_PGBENCH | {"record_id": ":id", "payload": payload}
+    with ours.opened(url) as store:
+        texts = [
+            ours.with_values(store, "load", load.__getitem__),
+            ours.with_values(store, "save", save.__getitem__),
+        ]
+    one, other = (" ".join(text.split()) for text in texts)
+    numbers = f"\\set n random(1, {rows})\n\\set m random(1000, 9999)\n"
+    file.write_text(f"{numbers}{one} \\gset\n{other};\n")
+    return file
 
 
-@contextmanager
-def tuned_postgres(directory: Path) -> Iterator[Postgres]:
-    """A PostgreSQL with 1 GB of shared buffers, and `fsync` off: disks are not the question."""
-    with start_postgres(directory) as postgres:
-        with postgres.connect() as connection:
-            for setting in ("shared_buffers = '1GB'", "max_wal_size = '4GB'"):
-                connection.execute(f"ALTER SYSTEM SET {setting}".encode())
-        postgres.stop()
-        postgres.start()
-        yield postgres
-
-
-def script(store: ours.Store, rows: int, payload: str = ":payload") -> str:
-    """The store's own two statements, for pgbench; `payload` is what is saved, in SQL."""
-    values = ours.FOR_PGBENCH | {"payload": payload}
-    texts = [ours.with_values(store, name, values.__getitem__) for name in ours.VISIT]
-    load, save = (" ".join(text.split()) for text in texts)
-    return f"\\set n random(1, {rows})\n\\set m random(1000, 9999)\n{load} \\gset\n{save};\n"
-
-
-def pgbench(
-    url: str, file: Path, clients: int, *, seconds: float = 0, transactions: int = 0
-) -> float:
-    """Run `file` for some seconds, or so often per client; return transactions per second."""
+def pgbench(url: str, file: Path, clients: int, end: str) -> float:
+    """Run `file` until the option `end` says; return transactions a second."""
     program = shutil.which("pgbench") or str(bindirs()[0] / "pgbench")
-    options = ["-n", "-M", "prepared", "-c", str(clients), "-j", str(min(2, clients))]
-    end = f"-t{transactions}" if transactions else f"-T{max(1, round(seconds))}"
-    plain = url.replace("+psycopg", "")
-    text = output([program, *options, end, "-f", file, "-d", plain])
-    return float(re.findall(r"tps = ([\d.]+)", text)[0])
+    options = ["-n", "-M", "prepared", "-c", str(clients), "-j", str(min(2, clients)), end]
+    command = [program, *options, "-f", str(file), url.replace("+psycopg", "")]
+    output = subprocess.check_output(command, text=True)  # noqa: S603  # ours
+    return float(re.findall(r"tps = ([\d.]+)", output)[0])

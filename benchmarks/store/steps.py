@@ -2,8 +2,8 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,17 +16,16 @@ from benchmarks.ours import Store
 
 Once = Callable[[int], object]
 """One load and one save, of the row that has this number."""
-Run = Callable[[str, dict[str, Any]], Sequence[Sequence[Any]]]
+Run = Callable[[str, dict[str, Any]], Any]
 """Runs a statement, given by its name and values; returns the rows."""
 
 
 def timed(once: Once, rows: int, seconds: float) -> tuple[float, float]:
     """Microseconds of each, by the clock and by this process's CPU."""
     numbers = random.Random(1)  # noqa: S311  # no secret
-    count = 0
     for number in range(1, 50):  # until everything is prepared
         once(number)
-    cpu, started = time.process_time(), time.perf_counter()
+    cpu, started, count = time.process_time(), time.perf_counter(), 0
     while time.perf_counter() < started + seconds:
         once(numbers.randint(1, rows))
         count += 1
@@ -39,16 +38,14 @@ def _by(run: Run) -> Once:
 
     def once(number: int) -> None:
         values = ours.for_load(number)
-        rows = run("load", values)
-        run("save", ours.for_save(rows[0], values["now"]))
+        run("save", ours.for_save(run("load", values)[0], values["now"]))
 
     return once
 
 
-@contextmanager
-def libpq(store: Store, url: str) -> Iterator[Once]:
+def libpq(store: Store, url: str, exits: ExitStack) -> Once:
     connection = pq.PGconn.connect(url.replace("+psycopg", "").encode())
-    for name in ours.VISIT:
+    for name in ("load", "save"):
         connection.prepare(name.encode(), ours.statement(store, name).sql)
 
     def run(name: str, values: dict[str, Any]) -> Any:
@@ -63,49 +60,44 @@ def libpq(store: Store, url: str) -> Iterator[Once]:
         row = run("load", {"record_id": ours.row_id(number).encode(), "now": now})
         run("save", ours.for_save([row.get_value(0, i) for i in range(row.nfields)], now))
 
-    yield once
-    connection.finish()
+    exits.callback(connection.finish)
+    return once
 
 
-@contextmanager
-def cursor(store: Store, url: str) -> Iterator[Once]:
+def cursor(store: Store, url: str, exits: ExitStack) -> Once:
     texts: dict[str, Any] = {
-        name: ours.with_values(store, name, "%({})s".format) for name in ours.VISIT
+        name: ours.with_values(store, name, "%({})s".format) for name in ("load", "save")
     }
-    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.adapters.register_loader("json", TextLoader)
-        with connection.cursor() as cursor:
+    url = url.replace("+psycopg", "")
+    connection = exits.enter_context(psycopg.connect(url, autocommit=True))
+    connection.adapters.register_loader("json", TextLoader)
+    cursor = exits.enter_context(connection.cursor())
 
-            def run(name: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
-                cursor.execute(texts[name], values)
-                return cursor.fetchall() if cursor.description else []
+    def run(name: str, values: dict[str, Any]) -> Any:
+        cursor.execute(texts[name], values)
+        return cursor.fetchall() if cursor.description else []
 
-            yield _by(run)
-
-
-@contextmanager
-def statements(store: Store, url: str) -> Iterator[Once]:
-    with closing(store.engine.raw_connection()) as pooled:
-        connection = pooled.dbapi_connection
-        yield _by(lambda name, values: ours.statement(store, name).run(connection, values)[0])
+    return _by(run)
 
 
-@contextmanager
-def pool(store: Store, url: str) -> Iterator[Once]:
-    def run(name: str, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+def statements(store: Store, url: str, exits: ExitStack) -> Once:
+    connection = exits.enter_context(closing(store.engine.raw_connection())).dbapi_connection
+    return _by(lambda name, values: ours.statement(store, name).run(connection, values)[0])
+
+
+def pool(store: Store, url: str, exits: ExitStack) -> Once:
+    def run(name: str, values: dict[str, Any]) -> Any:
         with ours.lent(store) as connection:
-            found: Sequence[Sequence[Any]] = ours.statement(store, name).run(connection, values)[0]
-        return found
+            return ours.statement(store, name).run(connection, values)[0]
 
-    yield _by(run)
-
-
-@contextmanager
-def whole(store: Store, url: str) -> Iterator[Once]:
-    yield lambda number: ours.visit(store, number)
+    return _by(run)
 
 
-STEPS: dict[str, Callable[[Store, str], AbstractContextManager[Once]]] = {
+def whole(store: Store, url: str, exits: ExitStack) -> Once:
+    return lambda number: ours.visit(store, number)
+
+
+STEPS: dict[str, Callable[[Store, str, ExitStack], Once]] = {
     "libpq's prepared statements, called from Python": libpq,
     "psycopg's cursor: parameters and rows as Python objects": cursor,
     "the store's statements: the same objects, and a client-side time-out": statements,

@@ -42,7 +42,10 @@ function addSessions() {
   const store = require('connect-pg-simple');
 
   app.use(session({
-    store: new (store(session))({ conString: process.env.DATABASE_URL }),
+    store: new (store(session))({
+      conString: process.env.DATABASE_URL,
+      createTableIfMissing: true,
+    }),
     secret: process.env.SESSION_SECRET,
     resave: false,
     saveUninitialized: false,

@@ -1,7 +1,6 @@
-"""The PostgreSQL and the Redis that hold the sessions, and their own counts of statements."""
+"""The PostgreSQL and the Redis that hold the peers' sessions, and their counts of statements."""
 
 import re
-import socket
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -9,12 +8,10 @@ from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from redis import Redis as Client
+
 from benchmarks import machine
-from benchmarks.cli import output
-from benchmarks.peers import install
 from benchmarks.peers.stacks import Stack
-from tests.harness import Missing
-from tests.harness.postgres import Postgres, bindirs
 from tests.harness.redis import Redis, start_redis
 
 LINE = re.compile(r"LOG:  (?:statement|execute [^:]*): *(\w+)")
@@ -23,32 +20,22 @@ LINE = re.compile(r"LOG:  (?:statement|execute [^:]*): *(\w+)")
 class Stores:
     """Each stack has a database of its own in one PostgreSQL; Redis starts when asked for."""
 
-    def __init__(self, directory: Path, exits: ExitStack, *, durable: bool) -> None:
+    def __init__(self, directory: Path, exits: ExitStack) -> None:
         self._directory, self._exits = directory, exits
-        if not (found := bindirs()):
-            raise Missing("PostgreSQL", "apt install postgresql")
-        # Not start_postgres(): with TEST_DATABASE_URL it returns a server that we may not inspect.
-        self.postgres = Postgres(directory, found[0])
-        exits.callback(self.postgres.close)
-        if durable:  # the tests' server is not
-            off = ("--fsync=off", "--full_page_writes=off")
-            self.postgres.command = [word for word in self.postgres.command if word not in off]
-        # Checkpoints come between the measurements, not within one.
-        self.postgres.command += ["--checkpoint_timeout=1h", "--max_wal_size=8GB"]
-        self.postgres.start()
+        # Durable, as the tests' is not. Checkpoints come between the measurements.
+        durable = {"fsync": "on", "full_page_writes": "on"}
+        calm = {"checkpoint_timeout": "1h", "max_wal_size": "8GB"}
+        self.postgres = exits.enter_context(machine.postgres(directory, **durable, **calm))
 
     @cached_property
     def redis(self) -> Redis:
-        install.program("redis-server", "redis-server")
         return self._exits.enter_context(start_redis(self._directory))
 
     def url(self, stack: Stack) -> str:
         """A new and empty store for the stack; empty where it has no sessions."""
         if stack.store == "redis":
             return self.redis.url
-        if stack.store == "postgresql":
-            return self.postgres.create_database(stack.key)
-        return ""
+        return self.postgres.create_database(stack.key) if stack.store else ""
 
     def pids(self, stack: Stack) -> list[int]:
         """The main process of the stack's store; none where it has no sessions."""
@@ -58,7 +45,7 @@ class Stores:
 
     @contextmanager
     def statements(self, stack: Stack) -> Iterator["Counter[str]"]:
-        """Count the statements of the stack's store; too slow to time anything meanwhile."""
+        """Count the statements that the stack's store gets; too slow to be timed meanwhile."""
         kinds: Counter[str] = Counter()
         if stack.store == "redis":
             before = self._commands()
@@ -80,20 +67,12 @@ class Stores:
         time.sleep(0.3)  # until each backend has heard of it
 
     def _commands(self) -> "Counter[str]":
-        with socket.create_connection(("127.0.0.1", self.redis.port), timeout=10) as connection:
-            connection.sendall(b"INFO commandstats\r\nQUIT\r\n")
-            text = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-        found = re.findall(r"cmdstat_([\w|]+):calls=(\d+)", text)
-        ours = ("info", "quit")
-        return Counter({name.upper(): int(n) for name, n in found if name not in ours})
+        with Client.from_url(self.redis.url) as client:
+            found = client.info("commandstats")
+        return Counter(
+            {name.partition("_")[2].upper(): each["calls"] for name, each in found.items()}
+        )
 
     def checkpoint(self) -> None:
         with self.postgres.connect() as connection:
             connection.execute("CHECKPOINT")
-
-    def versions(self) -> dict[str, str]:
-        versions = {"PostgreSQL": machine.postgres_version(self.postgres)}
-        if "redis" in self.__dict__:
-            command = [self.redis.command[0], "--version"]
-            versions["Redis"] = output(command).partition("v=")[2].partition(" ")[0]
-        return versions

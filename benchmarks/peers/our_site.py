@@ -3,9 +3,9 @@
 from pyramid.config import Configurator
 from pyramid.paster import get_app
 
-from benchmarks.peers.install import PRODUCTION
+from benchmarks import PRODUCTION
 
-app = get_app(str(PRODUCTION))
+app = get_app(PRODUCTION)
 config = Configurator(registry=app.registry)
 config.include("benchmarks.peers.pyramid_races")
 config.commit()

@@ -1,1 +1,0 @@
-"""Django with its `db` sessions, for `python -m waitress benchmarks.peers.django_site.wsgi:app`."""
