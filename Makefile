@@ -1,37 +1,50 @@
-# make serve        the site on http://localhost:6543, on a signed cookie
-# make test         every test
-# make lint         ruff, and mypy in strict mode
-# make screenshots  draw the README's picture anew
-# make bench        the site beside its peers; bench-quick in under three minutes
-# make bench-memory the server's memory over 100,000 visits
-# make bench-store  the store beside pgbench, and what each layer of it costs
-# make bench-growth the store on tables of up to ten million rows
-# make bench-libraries  what we do by hand beside the libraries that could do it
-# make races        the races that sessions lose, here and in the peers
-# make constraints  write constraints.txt anew, with today's versions that the oldest Python takes:
-#                   PYTHON=/usr/bin/python3 on Debian 12, whose 3.11.2 some packages leave out
-
+# `make` alone prints what follows each ##.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: serve test lint screenshots bench bench-quick bench-memory bench-store bench-growth
-.PHONY: bench-libraries races constraints clean
+# Each process of pytest-xdist takes the half of a folder, whose tests share their servers.
+PYTEST = -m pytest -n auto --dist worksteal
 
-serve: $(VENV)/.serve
+.DEFAULT_GOAL = help
+.PHONY: help serve check test test-all lint format coverage screenshots constraints clean
+.PHONY: bench bench-quick bench-memory bench-store bench-growth bench-libraries races
+
+help:
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+serve: $(VENV)/.serve  ## the site on http://localhost:6543, on a signed cookie
 	$(BIN)/pserve development.ini --reload
 
-test: $(VENV)/.test
-	$(BIN)/python -m tests.harness.install
-	$(BIN)/python -m pytest $(ARGS)
+check: lint  ## lint, and the tests that need no server: under a minute
+	$(BIN)/python $(PYTEST) -q -m "not servers and not slow and not all" --hypothesis-profile=fast $(ARGS)
 
-lint: $(VENV)/.test
+test: $(VENV)/.test  ## the core of the tests, on real servers: under ten minutes
+	$(BIN)/python -m tests.harness.install
+	$(BIN)/python $(PYTEST) -m "not all" $(ARGS)
+
+test-all: $(VENV)/.test  ## all that `make test` leaves out
+	$(BIN)/python -m tests.harness.install
+	$(BIN)/python $(PYTEST) -m all $(ARGS)
+
+lint: $(VENV)/.test  ## ruff, and mypy in strict mode
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-screenshots: $(VENV)/.test
+format: $(VENV)/.test  ## let ruff format the code and mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+coverage: $(VENV)/.test  ## which branches of sessionsite/ `make test` takes: all of them
+	$(BIN)/python -m tests.harness.install
+	$(BIN)/coverage erase
+	$(BIN)/coverage run $(PYTEST) -m "not all" $(ARGS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+screenshots: $(VENV)/.test  ## draw the README's picture anew
 	$(BIN)/python -m tests.functional.screenshots
 
 BENCHMARK_bench = speed
@@ -42,6 +55,13 @@ BENCHMARK_bench-growth = store.growth
 BENCHMARK_bench-libraries = libraries
 BENCHMARK_races = races
 
+bench: ## the site beside its peers
+bench-quick: ## the same in under three minutes
+bench-memory: ## the server's memory over 100,000 visits
+bench-store: ## the store beside pgbench, and what each layer of it costs
+bench-growth: ## the store on tables of up to ten million rows
+bench-libraries: ## what we do by hand beside the libraries that could do it
+races: ## the races that sessions lose, here and in the peers
 bench bench-quick bench-memory bench-store bench-growth bench-libraries races: $(VENV)/.test
 	$(BIN)/python -m benchmarks.$(BENCHMARK_$@) $(ARGS)
 
@@ -58,7 +78,8 @@ $(VENV)/.test: $(VENV)/.serve
 	$(PIP) install -c constraints.txt -e '.[dev,testing,factories,lint]'
 	touch $@
 
-constraints:
+# Debian 12's Python is 3.11.2, which some packages leave out: PYTHON=/usr/bin/python3 there.
+constraints: ## write constraints.txt anew, with today's versions that the oldest Python takes
 	rm -rf $(VENV)-new
 	$(PYTHON) -m venv $(VENV)-new
 	$(VENV)-new/bin/python -m pip -q install -e '.[dev,testing,factories,lint]'
@@ -66,5 +87,5 @@ constraints:
 	  $(VENV)-new/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.txt
 	rm -rf $(VENV)-new
 
-clean:
+clean: ## remove the virtual environment
 	rm -rf $(VENV) $(VENV)-new

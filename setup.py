@@ -24,6 +24,7 @@ EXTRAS = {
     "testing": [
         # axe-core, with the call that runs it in a page
         "axe-playwright-python",
+        "coverage >= 7.10",
         "html5lib",
         "hypothesis",
         "playwright",

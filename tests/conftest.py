@@ -1,10 +1,12 @@
 """Real servers for the tests, one of each kind per process, and the sites on them."""
 
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness import Missing
 from tests.harness.postgres import Postgres, bindirs, start_postgres
@@ -15,6 +17,17 @@ from tests.harness.skipping import required
 
 # The fixtures that start a server or a browser; all others start one through these.
 SERVERS = {"browser", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
+
+# A slow machine is no failure. `make check` asks for the profile `fast`.
+settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", settings.get_profile("tests"), max_examples=20)
+settings.load_profile("tests")
+
+
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what lives as long as the run: modules, and the tests."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,9 +86,10 @@ def stoppable_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pos
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres) -> str:
-    """A database of the test's own, still empty."""
-    return postgres.create_database("test")
+def postgres_url(postgres: Postgres) -> Iterator[str]:
+    """An empty database, the test's own as long as it runs."""
+    with postgres.lend_database() as url:
+        yield url
 
 
 @pytest.fixture

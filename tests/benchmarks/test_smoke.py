@@ -7,11 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from tests import ROOT
 from tests.harness import Missing
 from tests.harness.postgres import bindirs
 from tests.harness.skipping import required
 
-ROOT = Path(__file__).parents[2]
+pytestmark = [pytest.mark.all, pytest.mark.servers]
 
 
 def needs(*programs: str) -> None:

@@ -11,11 +11,20 @@ from typing import Any
 import pytest
 
 from sessionsite.history import record_visit
-from tests.contract.kit import Kit, begin, on_servers, stored
+from tests.contract.kit import Kit, begin, stored
 from tests.harness.visitor import Visitor
 from tests.races.broken import LastWriterWinsStore, NoLockStore, UpsertStore
 
-pytestmark = on_servers
+# SQLite has one writer at a time, so its thousands of requests take a while.
+pytestmark = pytest.mark.parametrize(
+    "kit",
+    [
+        "memory",
+        pytest.param("sqlite", marks=pytest.mark.slow),
+        pytest.param("postgresql", marks=pytest.mark.servers),
+    ],
+    indirect=True,
+)
 
 ROUNDS = 1000
 Work = Callable[[Any], Any]

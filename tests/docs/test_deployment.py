@@ -79,9 +79,9 @@ def test_the_table_made_by_hand_is_the_one_that_init_db_makes(postgres: Postgres
 
 
 @pytest.fixture
-def roles(postgres: Postgres, postgres_url: str) -> Iterator[tuple[str, str]]:
+def roles(postgres: Postgres) -> Iterator[tuple[str, str]]:
     """The URLs of one database for two new roles: its owner, and one that owns nothing."""
-    database = postgres_url.rpartition("/")[2]
+    database = postgres.create_database("roles").rpartition("/")[2]
     names = [f"{kind}_{database}" for kind in ("owner", "server")]
     password = "% /:@?#,'\\\"é"
     with postgres.connect() as connection:

@@ -12,7 +12,12 @@ import pytest
 
 from tests import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "benchmarks/README.md"]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "benchmarks/README.md",
+]
 CODE = sorted((ROOT / "sessionsite").rglob("*.py"))
 TEXTS = [
     *PAGES,

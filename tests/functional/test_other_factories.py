@@ -24,7 +24,8 @@ from tests.harness.skipping import required
 
 SITE = ROOT / "sessionsite"
 PAGES = {"/": "Sessions - Home", "/about": "Sessions - About", "/contact": "Sessions - Contact"}
-SECRET = "0123456789abcdef" * 4  # in hex, and 32 bytes long: pyramid_nacl_session takes no other
+# In hex, and 32 bytes long: pyramid_nacl_session takes no other.
+SECRET = "5e55104a7e57f00dbeadfacade1ca7ed0123456789abcdeffedcba9876543210"
 
 # What development.ini says of sessions; and a toolbar, which is not in these tests' extra.
 REPLACED = r"(?m)^(pyramid\.includes|sessionsite\.session_factory|session\.\S+) *=.*\n"
@@ -105,8 +106,13 @@ def _require(package: str) -> None:
             raise Missing(package, 'pip install -e ".[factories]"')
 
 
-@pytest.fixture(params=[*OURS, *THEIRS])
-def choice(request: pytest.FixtureRequest, tmp_path: Path) -> Choice:
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("factories")
+
+
+@pytest.fixture(scope="module", params=[*OURS, *THEIRS])
+def choice(request: pytest.FixtureRequest, directory: Path) -> Choice:
     name, way = request.param
     if name.startswith("pyramid_"):
         _require(name)
@@ -115,7 +121,9 @@ def choice(request: pytest.FixtureRequest, tmp_path: Path) -> Choice:
             lines = f"session.secret = {SECRET}"
             return Choice(way.format("sessionsite.sessions.cookie") + lines)
         case "sqlite" | "postgresql":
-            url = request.getfixturevalue("sqlite_url" if name == "sqlite" else "postgres_url")
+            url = f"sqlite:///{directory}/sessions.db"
+            if name == "postgresql":
+                url = request.getfixturevalue("postgres").create_database("factories")
             lines = f"session.secret = {SECRET}\nsession.sql.create_table = true\n"
             lines += "session.prune_interval = none\n"  # no thread that outlives the test
             lines += f"session.sqlalchemy.url = {url.replace('%', '%%')}"
@@ -130,7 +138,7 @@ def choice(request: pytest.FixtureRequest, tmp_path: Path) -> Choice:
             return Choice(way.format(name) + lines)
         case "pyramid_beaker":
             lines = f"session.secret = {SECRET}\nsession.type = file\nsession.data_dir = %(here)s/b"
-            stored = tmp_path / "b" / "container_file"
+            stored = directory / "b" / "container_file"
             return Choice(way.format(name) + lines, lambda: len([*stored.rglob("*.cache")]))
     raise AssertionError(name)
 
@@ -143,9 +151,10 @@ def load(lines: str, directory: Path) -> Any:
     return get_app(str(ini), "main")
 
 
-@pytest.fixture
-def app(choice: Choice, tmp_path: Path) -> Iterator[Any]:
-    app = load(choice.lines, tmp_path)
+@pytest.fixture(scope="module")
+def app(choice: Choice, directory: Path) -> Iterator[Any]:
+    """One for all tests of a choice: each has visitors of its own."""
+    app = load(choice.lines, directory)
     yield app
     store = getattr(app.registry.queryUtility(ISessionFactory), "store", None)
     if store is not None:

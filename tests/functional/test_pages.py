@@ -249,7 +249,7 @@ def test_a_thousand_long_urls_stay_within_the_cookie(make_site: Any) -> None:
     for n in range(1000):
         query = f"{n}" + "x" * 2000
         page = visitor.get(f"/about?{query}", status=200)
-        assert history(page)[0] == f"{site.url}/about?{query}"
+        assert f">{site.url}/about?{query}</a>" in page.text
         (cookie,) = page.headers.getall("Set-Cookie")
         assert len(cookie.partition("=")[2].partition(";")[0]) <= 4064
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 from tests import ROOT
+from tests.harness.production import SECRET
 from tests.harness.stores import sql_store
 
 
@@ -17,7 +18,7 @@ def test_the_store_is_in_scope(sqlite_url: str) -> None:
         env={
             "PATH": os.environ["PATH"],
             "DATABASE_URL": sqlite_url,
-            "SESSION_SECRET": "x" * 40,
+            "SESSION_SECRET": SECRET,
             "SITE_HOSTS": "localhost",
         },
         capture_output=True,

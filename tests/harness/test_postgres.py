@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -20,7 +21,13 @@ pytestmark = pytest.mark.servers
 SSL_REQUEST = bytes.fromhex("0000000804d2162f")  # PostgreSQL answers N, without a password
 
 
-@pytest.fixture(params=bindirs(), ids=lambda path: "-".join(path.parts[-3:-1]))
+INSTALLATIONS = [
+    pytest.param(path, id="-".join(path.parts[-3:-1]), marks=[pytest.mark.all] if number else [])
+    for number, path in enumerate(bindirs())
+]
+
+
+@pytest.fixture(params=INSTALLATIONS)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Postgres]:
     """A server of each installation that this machine has."""
     with start_postgres(tmp_path, request.param) as server:
@@ -41,6 +48,36 @@ def test_postgres_has_databases_of_its_own(database: Postgres) -> None:
         ).one()
     engine.dispose()
     assert (name.rpartition("_")[0], limit, encoding) == ("app", "200", "UTF8")
+
+
+def test_a_lent_database_is_empty_and_lent_again(database: Postgres) -> None:
+    left_open: list[psycopg.Connection[tuple[Any, ...]]] = []
+    with database.lend_database() as first, database.lend_database() as other:
+        assert first != other
+        left_open.append(database.connect(first))
+        left_open[0].execute("CREATE TABLE sessions (id text PRIMARY KEY)")
+    with database.lend_database() as again, database.connect(again) as connection:
+        assert again == first
+        assert connection.execute("SELECT to_regclass('sessions')").fetchone() == (None,)
+        left_open[0].close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "CREATE SCHEMA app",
+        "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET jit = off', current_database()); END $$",
+    ],
+    ids=["schema", "function", "setting"],
+)
+def test_a_lent_database_that_is_not_as_new_is_lent_no_more(
+    postgres: Postgres, change: str
+) -> None:
+    with postgres.lend_database() as first, postgres.connect(first) as connection:
+        connection.execute(change.encode())
+    with postgres.lend_database() as other:
+        assert other != first
 
 
 def test_postgres_checks_passwords(database: Postgres) -> None:

@@ -6,6 +6,7 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 import sysconfig
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -118,6 +119,7 @@ def test_init_db_refuses_another_table_of_that_name(run: Run, url: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_of_parallel_init_dbs_all_succeed_and_one_creates_the_table(url: str) -> None:
     command = [SCRIPT, "init-db", PRODUCTION]
     env = {"DATABASE_URL": url}
@@ -152,18 +154,14 @@ def test_prune_without_a_table_says_what_to_do(run: Run, url: str) -> None:
 
 
 @pytest.mark.parametrize("expired", [5, 0])
-def test_prune_shows_its_progress_on_a_terminal(url: str, expired: int) -> None:
+def test_prune_shows_its_progress_on_a_terminal(
+    run: Run, url: str, monkeypatch: pytest.MonkeyPatch, expired: int
+) -> None:
     fill(url, expired=expired)
     terminal, side = pty.openpty()
-    done = subprocess.run(
-        [SCRIPT, "prune", "--batch-size", "2", PRODUCTION],
-        env={"DATABASE_URL": url},
-        stdout=subprocess.PIPE,
-        stderr=side,
-        timeout=60,
-        check=True,
-    )
-    os.close(side)
+    with os.fdopen(side, "w") as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        status, stdout, _ = run("prune", "--batch-size", "2", PRODUCTION)
     shown = b""
     try:
         while part := os.read(terminal, 4096):
@@ -171,7 +169,7 @@ def test_prune_shows_its_progress_on_a_terminal(url: str, expired: int) -> None:
     except OSError:  # Linux's way to say that the other side is closed
         pass
     os.close(terminal)
-    assert done.stdout == b"%d expired sessions removed\n" % expired
+    assert (status, stdout) == (0, f"{expired} expired sessions removed\n")
     plain = re.sub(r"\x1b\[\?25[lh]", "", shown.decode())  # hides the cursor, and shows it again
     steps = [step.strip() for step in plain.split("\r") if step.strip()]
     counts = [step.rpartition(" ")[2] for step in steps]
@@ -314,6 +312,7 @@ def test_wrong_usage_is_2(run: Run, argv: tuple[str, ...]) -> None:
     assert stderr.startswith(("Usage: sessionsite", "Error: "))
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_line() -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -335,6 +334,7 @@ def test_version_is_the_installed_packages(run: Run) -> None:
     assert run("--version") == (0, f"sessionsite {version('sessionsite')}\n", "")
 
 
+@pytest.mark.slow
 def test_the_command_is_installed_and_its_exit_status_is_the_processs() -> None:
     def status(*argv: str) -> int:
         return subprocess.run([SCRIPT, *argv], capture_output=True, check=False).returncode

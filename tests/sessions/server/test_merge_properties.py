@@ -5,13 +5,10 @@ import json
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionsite.sessions.server.merge import merge
-
-# A slow machine is no failure.
-untimed = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3)
 # Few keys and few values, so that three independent draws often meet.
@@ -34,25 +31,21 @@ def text(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-@untimed
 @given(values, values)
 def test_change_on_our_side_alone_gives_our_side(base: Any, changed: Any) -> None:
     assert text(merge(base, changed, base)) == text(changed)
 
 
-@untimed
 @given(values, values)
 def test_change_on_their_side_alone_gives_their_side(base: Any, changed: Any) -> None:
     assert text(merge(base, base, changed)) == text(changed)
 
 
-@untimed
 @given(values)
 def test_merging_no_change_changes_nothing(base: Any) -> None:
     assert text(merge(base, base, base)) == text(base)
 
 
-@untimed
 @given(values, values, values)
 def test_any_three_values_merge_to_json_that_is_the_same_each_time(
     base: Any, ours: Any, theirs: Any
@@ -62,7 +55,6 @@ def test_any_three_values_merge_to_json_that_is_the_same_each_time(
     assert json.dumps(merge(base, ours, theirs)) == json.dumps(merged)
 
 
-@untimed
 @given(values, values, values)
 def test_arguments_are_not_changed(base: Any, ours: Any, theirs: Any) -> None:
     before = copy.deepcopy((base, ours, theirs))
@@ -70,7 +62,6 @@ def test_arguments_are_not_changed(base: Any, ours: Any, theirs: Any) -> None:
     assert json.dumps((base, ours, theirs)) == json.dumps(before)
 
 
-@untimed
 @given(json_objects, json_objects, json_objects, st.sets(keys))
 def test_changes_of_different_keys_commute(
     base: dict[str, Any], one: dict[str, Any], other: dict[str, Any], our_keys: set[str]
@@ -88,7 +79,6 @@ def test_changes_of_different_keys_commute(
     assert text(merge(base, theirs, ours)) == text(expected)
 
 
-@untimed
 @given(values_without_list, values_without_list)
 def test_like_change_of_what_holds_no_list_is_that_change(base: Any, both: Any) -> None:
     assert text(merge(base, both, both)) == text(both)
@@ -97,7 +87,6 @@ def test_like_change_of_what_holds_no_list_is_that_change(base: Any, both: Any) 
     assert merge({"k": base}, {}, {}) == {}
 
 
-@untimed
 @given(json_values, json_values)
 def test_deletion_of_anything_but_a_list_wins(base: Any, changed: Any) -> None:
     if not isinstance(base, list):
@@ -129,7 +118,6 @@ def edited(base: list[int], removed: set[int], inserted: list[list[str]]) -> lis
     return result
 
 
-@untimed
 @given(edits_of_distinct_elements())
 def test_list_ends_with_every_insertion_and_no_removed_element(
     case: tuple[list[int], Edit, Edit],
@@ -144,7 +132,6 @@ def test_list_ends_with_every_insertion_and_no_removed_element(
     assert Counter(v for v in merged if isinstance(v, str)) == inserted
 
 
-@untimed
 @given(edits_of_distinct_elements())
 def test_insertions_without_removals_are_in_place_with_ours_first(
     case: tuple[list[int], Edit, Edit],
@@ -155,7 +142,6 @@ def test_insertions_without_removals_are_in_place_with_ours_first(
     assert merged == edited(base, set(), joined)
 
 
-@untimed
 @given(letters, letters, letters)
 def test_count_of_a_repeated_element_is_within_what_both_sides_did(
     base: list[str], ours: list[str], theirs: list[str]
@@ -169,7 +155,6 @@ def test_count_of_a_repeated_element_is_within_what_both_sides_did(
         assert merged.count(value) <= our + their
 
 
-@untimed
 @given(letters, letters, st.lists(st.tuples(st.integers(0, 50), st.sampled_from("ABC"))))
 def test_side_that_only_inserted_adds_exactly_its_insertions(
     base: list[str], theirs: list[str], insertions: list[tuple[int, str]]
@@ -182,7 +167,6 @@ def test_side_that_only_inserted_adds_exactly_its_insertions(
     assert Counter(merge(base, theirs, ours)) == expected
 
 
-@untimed
 @given(letters, letters, letters)
 def test_what_we_put_at_the_front_is_in_front_of_their_list(
     base: list[str], theirs: list[str], front: list[str]
@@ -190,7 +174,6 @@ def test_what_we_put_at_the_front_is_in_front_of_their_list(
     assert merge(base, front + base, theirs) == front + theirs
 
 
-@untimed
 @given(letters, st.integers(0, 12), st.integers(0, 12))
 def test_lists_cut_at_the_end_by_both_sides_are_cut_to_the_shorter(
     base: list[str], our_length: int, their_length: int
@@ -199,7 +182,6 @@ def test_lists_cut_at_the_end_by_both_sides_are_cut_to_the_shorter(
     assert merge(base, base[:our_length], base[:their_length]) == shorter
 
 
-@untimed
 @given(letters.filter(bool), st.sampled_from("ABC"), st.sampled_from("ABC"))
 def test_visit_added_by_each_side_to_a_full_history_is_there(
     base: list[str], our_visit: str, their_visit: str

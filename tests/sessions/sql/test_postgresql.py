@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 import sqlalchemy as sa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionsite.sessions.sql import SQLAlchemyStore
@@ -51,7 +51,6 @@ def test_a_time_of_any_zone_comes_back_as_the_same_instant_in_utc(store: SQLAlch
         connection: Any = pooled.dbapi_connection
 
         @given(TIMES)
-        @settings(deadline=None)
         def comes_back(moment: datetime) -> None:
             rows, _ = statement.run(connection, {"moment": moment})
             ((read,),) = rows
