@@ -79,12 +79,17 @@ $(VENV)/.test: $(VENV)/.serve
 	touch $@
 
 # Debian 12's Python is 3.11.2, which some packages leave out: PYTHON=/usr/bin/python3 there.
-constraints: ## write constraints.txt anew, with today's versions that the oldest Python takes
+constraints: ## write both files of constraints anew, with today's versions that the oldest Python takes
 	rm -rf $(VENV)-new
 	$(PYTHON) -m venv $(VENV)-new
 	$(VENV)-new/bin/python -m pip -q install -e '.[dev,testing,factories,lint]'
 	{ echo '# The versions that are tested together; `make constraints` writes them anew.'; \
 	  $(VENV)-new/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.txt
+	$(VENV)-new/bin/python -m pip -q install pip-tools
+	{ echo '# constraints.txt with the hash of each file: pip install --require-hashes -r constraints-hashed.txt'; \
+	  $(VENV)-new/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host \
+	    --no-emit-options --no-header --no-annotate --allow-unsafe --strip-extras --extra dev \
+	    --extra testing --extra factories --extra lint -c constraints.txt -o - setup.py; } > constraints-hashed.txt
 	rm -rf $(VENV)-new
 
 clean: ## remove the virtual environment
