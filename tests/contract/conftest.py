@@ -30,8 +30,8 @@ def kit(
     elif kind == "memory":
         yield Kit(kind, clock, MemoryStore())
     else:
-        store = sql_store(
-            request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_url")
-        )
+        url = request.getfixturevalue("sqlite_url" if kind == "sqlite" else "postgres_url")
+        # Of twenty who wait for SQLite's one writer it serves no one first: five seconds pass.
+        store = sql_store(url, timeout=60)
         yield Kit(kind, clock, store)
         store.engine.dispose()

@@ -32,6 +32,19 @@ class TestCookie:
         assert "Max-Age=86400" in found
         assert not {"HttpOnly", "secure"} & found
 
+    def test_it_can_be_kept_apart_for_each_site_that_embeds_ours(self, kit: Kit) -> None:
+        partitioned = {"partitioned": "true", "samesite": "None"}
+        assert {"Partitioned", "SameSite=None"} <= self.attributes(kit, **partitioned)
+
+    def test_it_is_deleted_whatever_the_path_of_the_request(self, kit: Kit) -> None:
+        for path in ("/a b", "/a;b"):
+            visitor = kit.visitor()
+            with visitor.request() as session:
+                session["a"] = 1
+            with visitor.request(PATH_INFO=path) as session:
+                session.invalidate()
+            assert visitor.cookies == {}
+
     def test_an_older_secret_still_opens_a_session(self, kit: Kit) -> None:
         visitor = kit.visitor()
         with visitor.request() as session:

@@ -39,13 +39,14 @@ class TestJSON:
         [
             ({"born": {1, 2}}, "session['bad']['born']", "set"),
             ([1, b"x"], "session['bad'][1]", "bytes"),
+            ([[1], b"x"], "session['bad'][1]", "bytes"),
             (float("nan"), "session['bad']", "nan"),
             ({"x": [float("inf")]}, "session['bad']['x'][0]", "inf"),
             ({(1, 2): 3}, "session['bad'][(1, 2)]", "tuple"),
             (object(), "session['bad']", "object"),
             (10**5000, "session['bad']", "digits"),
         ],
-        ids=["set", "bytes", "nan", "infinity", "key", "object", "number"],
+        ids=["set", "bytes", "bytes-after-a-list", "nan", "infinity", "key", "object", "number"],
     )
     def test_what_json_cannot_hold_is_named(
         self, kit: Kit, value: Any, named: str, why: str

@@ -65,6 +65,12 @@ class TestParallelRequests:
 
 
 class TestTransact:
+    def test_it_may_end_the_session(self, kit: Kit) -> None:
+        visitor = begin(kit)
+        with visitor.request() as session:
+            session.transact(lambda s: s.invalidate())
+        assert visitor.open().session.new
+
     def test_it_sees_the_newest_data_and_what_was_pending(self, kit: Kit) -> None:
         visitor = begin(kit, {"n": 1})
         request = visitor.open()

@@ -65,6 +65,12 @@ class TestSaving:
         with pytest.raises(SessionEndedError):
             request.session.reload()
 
+    def test_reload_of_a_session_that_is_not_stored_empties_it(self, kit: Kit) -> None:
+        session = kit.visitor().open().session
+        session["a"] = 1
+        session.reload()
+        assert (session, session.new) == ({}, True)
+
     def test_changes_that_pyramid_retry_will_discard_are_not_stored(self, kit: Kit) -> None:
         visitor = begin(kit)
         for attempt, expected in ((0, {"a": 1}), (1, {"a": 2})):

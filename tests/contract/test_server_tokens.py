@@ -1,6 +1,7 @@
 """Theft is seen, and a lost answer is no theft: what a token is once another has replaced it."""
 
 import logging
+from typing import Any
 
 import pytest
 
@@ -27,6 +28,13 @@ def alarms(caplog: pytest.LogCaptureFixture) -> list[str]:
         for r in caplog.records
         if r.levelno == logging.WARNING and "may be stolen" in r.getMessage()
     ]
+
+
+def test_no_token_shows_in_a_repr(kit: Kit) -> None:
+    visitor = begin(kit)
+    factory: Any = visitor.factory
+    (credentials,) = factory.cookie.read(visitor.open())
+    assert repr(credentials) == f"<Credentials of session {credentials.id}>"
 
 
 class TestTheft:
@@ -109,6 +117,26 @@ class TestTheft:
         assert owner.open().session.new
         assert thief.open().session.new
         assert "since a token was reused" in caplog.text
+
+    def test_one_that_the_owner_renews_under_the_alarm_goes_on(
+        self, kit: Kit, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        owner = begin(kit, None, on_reuse="end", **RENEWED)
+        thief = copy_of(owner)
+        kit.clock.move(600)
+        visit(owner)
+        visit(owner)
+        kit.clock.move(600)
+        update = kit.store.update
+
+        def renew_first(*args: Any) -> Any:
+            monkeypatch.undo()
+            visit(owner)
+            return update(*args)
+
+        monkeypatch.setattr(kit.store, "update", renew_first)
+        assert thief.open().session.new
+        assert data_of(owner) == {"a": 1}
 
     def test_a_cookie_that_opens_the_session_in_the_same_request_is_no_theft(
         self, kit: Kit, caplog: pytest.LogCaptureFixture

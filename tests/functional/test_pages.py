@@ -145,6 +145,15 @@ class TestForget:
         with session(visitor) as data:
             assert dict(data) == {"_f_": ["Your session has ended, and its history is deleted."]}
 
+    def test_a_test_of_an_app_can_end_the_session_itself(self, make_site: Any) -> None:
+        site = make_site("sqlite")
+        visitor = site.visitor()
+        visitor.get("/about")
+        with session(visitor) as data:
+            data.invalidate()
+        assert rows(site) == []
+        assert history(visitor.get("/")) == [f"{site.url}/"]
+
     @pytest.mark.parametrize("token", [None, "", "wrong", "é", "\udcff", "a" * 10_000])
     def test_without_the_token_it_changes_nothing(self, site: Site, token: str | None) -> None:
         visitor = site.visitor()

@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+from typing import Any
 
+from sessionsite.pshell import setup
 from tests import ROOT
 from tests.harness.production import SECRET
 from tests.harness.stores import sql_store
@@ -27,3 +29,11 @@ def test_the_store_is_in_scope(sqlite_url: str) -> None:
         check=True,
     )
     assert "rows to prune: 0" in done.stdout
+
+
+def test_a_factory_without_a_store_has_none_in_scope(make_site: Any) -> None:
+    for name in ("development", "sqlite"):
+        site = make_site(name)
+        env = {"registry": site.app.registry}
+        setup(env)
+        assert env["store"] is getattr(site.factory, "store", None)

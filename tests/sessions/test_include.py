@@ -1,6 +1,8 @@
 """`config.include("sessionsite.sessions")` in another project's app, and the factory alone."""
 
 import gc
+import subprocess
+import sys
 import weakref
 from typing import Any
 
@@ -120,3 +122,48 @@ def test_an_insecure_cookie_is_warned_of_at_start(
 ) -> None:
     make_app(count)
     assert "session.secure = false" in caplog.text
+
+
+def test_the_toolbar_beside_sessions_on_a_server_is_warned_of(
+    make_app: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_app(count)
+    assert "pyramid_debugtoolbar" not in caplog.text
+    make_app(count, pyramid__includes="pyramid_debugtoolbar")
+    assert "pyramid_debugtoolbar shows the sessions of all visitors" in caplog.text
+
+
+WITHOUT_RETRY = """
+import sys
+sys.modules["pyramid_retry"] = None  # to import it is an ImportError
+from pyramid.config import Configurator
+from pyramid.response import Response
+from webtest import TestApp
+
+
+def fail(request):
+    request.session["n"] = request.session.get("n", 0) + 1
+    raise ValueError(request.session["n"])
+
+
+settings = {
+    "sessionsite.session_factory": "sessionsite.sessions.server.session_factory_from_settings",
+    "session.secret": "a-secret-for-tests-that-is-long-enough",
+    "session.sqlalchemy.url": sys.argv[1],
+    "session.sql.create_table": "true",
+}
+with Configurator(settings=settings) as config:
+    config.include("sessionsite.sessions")
+    config.add_route("page", "/")
+    config.add_view(fail, route_name="page")
+    config.add_exception_view(lambda exc, request: Response(str(exc)), context=ValueError)
+app = TestApp(config.make_wsgi_app())
+print([app.get("/").text for _ in range(3)])
+"""
+
+
+@pytest.mark.slow
+def test_without_pyramid_retry_what_a_failed_request_changed_is_stored(sqlite_url: str) -> None:
+    command = [sys.executable, "-c", WITHOUT_RETRY, sqlite_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "['1', '2', '3']\n", done.stderr

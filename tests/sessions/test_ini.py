@@ -1,10 +1,17 @@
 """Variables of the environment in the values of an .ini file."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from sessionsite.sessions.ini import ConfigurationError, expand_environment
+from sessionsite.sessions.ini import (
+    ConfigurationError,
+    SettingsReader,
+    expand_environment,
+    key,
+    text,
+)
 from tests.harness.refusals import check_refusal
 
 
@@ -51,3 +58,12 @@ class TestFiles:
         path = str(tmp_path / name)  # a folder, where it has no name
         call = {"session.secret": f"${{file:{path}}}"}
         check_refusal(lambda: expand_environment(call, {}), "session.secret", "can't be read")
+
+
+def test_a_key_without_a_default_is_required() -> None:
+    @dataclass
+    class Mine:
+        name: str = key(text("a name"), "What it is called.")
+
+    assert SettingsReader({"mine.name": "x"}, "mine.").keys(Mine) == {"name": "x"}
+    check_refusal(lambda: SettingsReader({}, "mine.").keys(Mine), "mine.name", "is required")

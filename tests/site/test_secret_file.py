@@ -74,3 +74,19 @@ def test_a_file_without_a_secret_is_refused(content: str, tmp_path: Path) -> Non
     path.write_text(content)
     key = "sessionsite.secret_file"
     check_refusal(lambda: with_secret(settings(path)), key, "delete it")
+
+
+def test_the_one_that_another_process_was_first_to_make_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x.secret"
+    theirs: list[str] = []
+
+    def another_first(*args: Any) -> None:
+        monkeypatch.undo()
+        theirs.append(with_secret(settings(path))["session.secret"])
+        os.link(*args)
+
+    monkeypatch.setattr(os, "link", another_first)
+    assert with_secret(settings(path))["session.secret"] == theirs[0]
+    assert list(tmp_path.iterdir()) == [path]

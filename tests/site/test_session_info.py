@@ -1,6 +1,7 @@
 """Times as the session's panel tells them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -23,3 +24,10 @@ def test_a_duration_is_in_its_largest_unit(seconds: int, text: str) -> None:
 )
 def test_a_moment_is_told_from_now(seconds: int, text: str) -> None:
     assert relative(NOW + timedelta(seconds=seconds), NOW) == text
+
+
+def test_a_session_without_idle_time_out_tells_no_such_end(make_site: Any) -> None:
+    site = make_site("development", {"session.timeout": "none"})
+    page = site.visitor().get("/about")
+    assert "Started" in page.text
+    assert "Ends if unused" not in page.text

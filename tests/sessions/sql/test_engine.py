@@ -61,6 +61,7 @@ def test_a_password_is_what_libpq_says_it_is(password: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "nonsense", "mysql://u:hunter2@h/d", "sqlite://", "sqlite:///:memory:", "://",
+     "sqlite://h:hunter2/x.db",
      "postgresql+asyncpg://u:hunter2@h/d", "postgresql://u:hunter2@h:port/d",
      # an @ or a / that was to be part of the password
      "postgresql://u:pa@hunter2@h/d", "postgresql://u:pa/hunter2@h/d", "postgresql://u:hunter2/pa@h",

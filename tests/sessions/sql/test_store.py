@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -13,11 +14,17 @@ from pyramid.request import Request
 
 from sessionsite.sessions.server.factory import ServerSessionFactory
 from sessionsite.sessions.server.token_cookie import Credentials, hash_token, new_token
-from sessionsite.sessions.settings import ServerSettings
-from sessionsite.sessions.sql import SQLAlchemyStore, sessions_table
+from sessionsite.sessions.settings import ServerSettings, sql_settings
+from sessionsite.sessions.sql import (
+    SQLAlchemyStore,
+    create_table,
+    make_engine,
+    sessions_table,
+    sqlite,
+)
 from sessionsite.sessions.store import MalformedRecordError, Record, RecordExistsError, StoreError
 from sessionsite.testing import START, record
-from tests.harness.stores import sql_store
+from tests.harness.stores import sql_keys, sql_store
 
 
 def execute(store: Any, statement: str) -> Any:
@@ -162,3 +169,53 @@ def execute_elsewhere(url: str) -> None:
         "WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     other.engine.dispose()
+
+
+def test_a_session_without_end_has_none_for_sqlalchemy_either(sqlite_url: str) -> None:
+    store = sql_store(sqlite_url)
+    store.create(record(expires_at=None))
+    with store.engine.connect() as connection:
+        assert connection.scalar(sa.select(store.table.c.expires_at)) is None
+    store.engine.dispose()
+
+
+def test_a_table_that_no_connection_is_left_for_is_one_line(sqlite_url: str) -> None:
+    keys = sql_keys(sqlite_url, {"pool_size": "1", "max_overflow": "0", "pool_timeout": "1"})
+    engine = make_engine(sql_settings(keys))
+    with engine.connect(), pytest.raises(StoreError, match="can't create table sessions: Queue"):
+        create_table(engine, sessions_table())
+    engine.dispose()
+
+
+def test_an_interruption_while_it_connects_is_no_store_error(sqlite_url: str) -> None:
+    store = sql_store(sqlite_url)
+    store.close()
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    sa.event.listen(store.engine, "do_connect", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        store.load("id-a", START)
+    sa.event.remove(store.engine, "do_connect", interrupted)
+    assert store.load("id-a", START) is None
+    store.engine.dispose()
+
+
+class TestAFileThatIsLockedAtItsFirstConnection:
+    def test_is_waited_for(self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
+            other.execute("BEGIN IMMEDIATE")
+            monkeypatch.setattr(sqlite, "sleep", lambda _: other.rollback())
+            store = sql_store(sqlite_url, create_table=False)
+            with pytest.raises(StoreError, match="no table sessions"):
+                store.load("id-a", START)
+        store.engine.dispose()
+
+    def test_is_given_up_in_time(self, sqlite_url: str) -> None:
+        store = sql_store(sqlite_url, create_table=False, timeout=1)
+        with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(StoreError, match="locked"):
+                store.load("id-a", START)
+        store.engine.dispose()
