@@ -11,6 +11,7 @@ from .store import SessionStore, StoreError
 log = logging.getLogger(__name__)
 
 PRUNE_BATCH = 1000  # rows
+_RANDOM = random.SystemRandom()  # the app's own seeds are its own, and a fork copies none
 
 
 def prune_all(store: SessionStore, now: datetime, batch: int = PRUNE_BATCH) -> Iterator[int]:
@@ -41,7 +42,7 @@ class Pruner(threading.Thread):
 
     def pause(self) -> float:
         """Return how many seconds to wait before the next run."""
-        return self._interval * random.uniform(0.5, 1.5)  # noqa: S311  # only spreads load
+        return self._interval * _RANDOM.uniform(0.5, 1.5)
 
     def prune(self) -> int:
         """Delete what has expired, unless another process is doing so; return how many rows."""

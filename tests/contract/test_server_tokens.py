@@ -155,6 +155,35 @@ class TestTheft:
         assert data_of(owner) == {"a": 1}
 
 
+def test_a_token_from_before_the_last_one_opens_nothing_in_the_grace_either(kit: Kit) -> None:
+    visitor = begin(kit, renewal_time="100", renewal_grace="60")
+    first = copy_of(visitor)
+    with visitor.request() as session:
+        session.regenerate()
+    second = copy_of(visitor)
+    kit.clock.move(100)
+    visit(visitor)
+    assert visitor.cookies != second.cookies
+    assert second.open().session == {"a": 1}  # renewed by time alone
+    assert first.open().session == {}
+
+
+def test_a_cookie_that_opens_nothing_leaves_a_line_that_says_why(
+    kit: Kit, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    visitor = begin(kit, timeout="600")
+    old = copy_of(visitor)
+    with visitor.request() as session:
+        session.regenerate()
+    caplog.clear()
+    assert old.open().session == {}
+    assert f"{session.id}: a cookie with a token that was replaced" in caplog.text
+    kit.clock.move(600)
+    assert visitor.open().session.new
+    assert f"session {session.id}, which has ended" in caplog.text
+
+
 class TestLostAnswers:
     def test_a_renewal_whose_answer_is_lost_costs_the_visitor_nothing(
         self, kit: Kit, caplog: pytest.LogCaptureFixture

@@ -86,7 +86,7 @@ def wrong_renewals(site: Site, races: int = 100) -> Counter[str]:
             old, new = race
             in_grace = crowd.get("/set", old, now=due + GRACE - timedelta(seconds=1), late="x")
             kept = [crowd.get("/read", cookie, now=due + GRACE).json for cookie in new]
-            # Only now, as the old token lives on until the new one has been presented.
+            # Only now: a new token that no request has presented may be a lost answer.
             after = crowd.get("/read", old, now=due + GRACE)
             data = {"user": "someone", "a": "1", "b": "2", "c": "3", "late": "x"}
             return Counter(
