@@ -7,7 +7,7 @@ import pytest
 
 from sessionsite.sessions.ini import ConfigurationError
 from sessionsite.sessions.sql.engine import make_engine
-from sessionsite.sessions.sql.postgresql import connection_parameters
+from sessionsite.sessions.sql.postgresql import PostgreSQL, connection_parameters
 from tests.harness import free_port
 from tests.harness.stores import settings_of
 
@@ -72,6 +72,17 @@ def test_what_is_no_url_of_ours_is_refused_without_its_password(url: str) -> Non
         engine(url)
     assert "hunter2" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("environment", [{}, {"PGCONNECT_TIMEOUT": "9"}])
+def test_libpqs_variable_says_how_long_to_connect_if_it_is_set(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    arguments = PostgreSQL().engine_options("postgresql://h/d", 5).arguments["connect_args"]
+    assert arguments.get("connect_timeout") == (None if environment else 5)
 
 
 def test_psycopgs_own_parameter_is_typed() -> None:

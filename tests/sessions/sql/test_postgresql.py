@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionsite.sessions.sql import SQLAlchemyStore
-from sessionsite.sessions.sql.libpq import PostgreSQLStatement
+from sessionsite.sessions.sql.libpq import NoAnswerError, PostgreSQLStatement
 from sessionsite.sessions.sql.values import UTCDateTime
 from sessionsite.sessions.store import MalformedRecordError, StoreError
 from sessionsite.testing import START, record
@@ -113,6 +113,48 @@ def test_the_servers_error_is_the_drivers_with_its_sqlstate(store: SQLAlchemySto
         for statement in ("SELECT 1/0", "SELECT * FROM nothing"):
             with pytest.raises((psycopg.errors.DivisionByZero, psycopg.errors.UndefinedTable)):
                 PostgreSQLStatement("wrong", sa.text(statement)).run(connection, {})
+
+
+def test_an_error_of_no_known_sqlstate_is_a_database_error(store: SQLAlchemyStore) -> None:
+    raising = b"DO $$ BEGIN RAISE 'odd' USING ERRCODE = 'ZZ999'; END $$"
+    with closing(store.engine.raw_connection()) as pooled:
+        connection: Any = pooled.dbapi_connection
+        connection.pgconn.send_query(raising)
+        with pytest.raises(psycopg.DatabaseError, match="odd"):
+            connection.answer()
+
+
+def test_an_answer_that_never_comes_is_a_lost_connection(store: SQLAlchemyStore) -> None:
+    with closing(store.engine.raw_connection()) as pooled:
+        connection: Any = pooled.dbapi_connection
+        with pytest.raises(psycopg.OperationalError, match="the connection is lost"):
+            connection.answer()  # nothing was sent, so libpq has nothing to wait for
+
+
+def test_psycopgs_own_statements_are_given_up_in_time_too(store: SQLAlchemyStore) -> None:
+    with closing(store.engine.raw_connection()) as pooled:
+        connection: Any = pooled.dbapi_connection
+        connection.seconds = 0.2
+        with pytest.raises(NoAnswerError, match=r"no answer within 0\.2 seconds"):
+            connection.execute("SELECT pg_sleep(60)")
+        pooled.invalidate()
+
+
+def test_a_create_that_arrived_though_its_answer_was_lost_is_done(
+    store: SQLAlchemyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    statement = store._statements.create
+    run = statement.run
+
+    def lose_the_answer(connection: Any, values: Any) -> None:
+        monkeypatch.undo()
+        run(connection, values)
+        connection.close()
+        raise psycopg.OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr(statement, "run", lose_the_answer)
+    store.create(record())
+    assert store.load("id-a", START) == record()
 
 
 @pytest.mark.parametrize(
