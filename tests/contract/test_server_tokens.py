@@ -146,7 +146,6 @@ class TestTheft:
         assert alarms(caplog) == []
         assert data_of(owner) == {"a": 1}
 
-
     def test_of_two_tokens_of_one_session_the_current_one_counts(self, kit: Kit) -> None:
         """As after a change of session.path to a longer one: the browser sends the old one last."""
         visitor = begin(kit, None, **RENEWED)
