@@ -80,6 +80,26 @@ class TestTheft:
         assert thief.open().session.new
         assert len(alarms(caplog)) == 1
 
+    @pytest.mark.parametrize("thief_first", [True, False])
+    def test_cs_strict_whoever_comes_after_the_other_was_taken_for_a_lost_answer_is_seen(
+        self, kit: Kit, caplog: pytest.LogCaptureFixture, thief_first: bool
+    ) -> None:
+        """The new token arrives, but the old one is the first to come once the grace is over."""
+        owner = begin(kit, None, on_reuse="end", **RENEWED)
+        thief = copy_of(owner)
+        first, second = (thief, owner) if thief_first else (owner, thief)
+        kit.clock.move(600)
+        visit(first)
+        kit.clock.move(30)
+        assert data_of(second) == {"a": 1}  # as if the first one's answer had been lost
+        kit.clock.move(29)
+        assert first.open().session.new
+        assert alarms(caplog) == []
+        kit.clock.move(1)
+        assert first.open().session.new
+        assert len(alarms(caplog)) == 1
+        assert second.open().session.new
+
     def test_cs_strict_a_token_from_before_a_login_is_seen_after_a_minute(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -153,6 +173,21 @@ class TestTheft:
         assert owner.open(HTTP_COOKIE=header).session == {"a": 1}
         assert alarms(caplog) == []
         assert data_of(owner) == {"a": 1}
+
+    def test_of_two_tokens_of_one_session_the_current_one_counts(self, kit: Kit) -> None:
+        """As after a change of session.path to a longer one: the browser sends the old one last."""
+        visitor = begin(kit, None, **RENEWED)
+        stale = visitor.cookies["sessionsite"]
+        kit.clock.move(600)
+        visit(visitor)
+        new = visitor.cookies["sessionsite"]
+        for header in (f"sessionsite={new}; sessionsite={stale}", f"sessionsite={new}"):
+            assert visitor.open(HTTP_COOKIE=header).session == {"a": 1}
+            visitor.open(HTTP_COOKIE=header).session.save()
+            record = stored(kit, visitor)
+            assert record
+            assert record.token_confirmed
+            kit.clock.move(30)
 
 
 def test_a_token_from_before_the_last_one_opens_nothing_in_the_grace_either(kit: Kit) -> None:
@@ -241,6 +276,23 @@ class TestLostAnswers:
         late = copy_of(visitor)
         with visitor.request() as session:
             session.regenerate()
+        with late.request() as session:
+            session["n"] = 1
+        assert late.set_cookie == []
+
+    @pytest.mark.parametrize("first", ["regenerate", "renewal"])
+    def test_a_token_from_two_rotations_ago_is_late_too(self, kit: Kit, first: str) -> None:
+        """As when a request renews the token, or a first click logs in, beside the login."""
+        visitor = begin(kit, None, **RENEWED)
+        late = copy_of(visitor)
+        if first == "renewal":
+            kit.clock.move(600)
+        login, parallel = visitor.open(), visitor.open()
+        if first == "regenerate":
+            parallel.session.regenerate()
+        parallel.session.save()
+        login.session.regenerate()
+        visitor.close(login)
         with late.request() as session:
             session["n"] = 1
         assert late.set_cookie == []

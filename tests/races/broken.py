@@ -4,7 +4,7 @@ import contextvars
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import Any
 
@@ -76,6 +76,43 @@ class WriteBehindStore(Naive):
         changed = change(newest) if newest else None
         self._later(self._store.update, id, now, lambda _: changed)
         return changed
+
+
+class ConfirmedStore(Naive):
+    """Takes every token for one that has been presented: a lost answer looks like theft."""
+
+    def load(self, id: str, now: datetime) -> Record | None:
+        record = self._store.load(id, now)
+        return replace(record, token_confirmed=True) if record else None
+
+    def update(self, id: str, now: datetime, change: Change) -> Record | None:
+        return self._store.update(
+            id, now, lambda newest: change(replace(newest, token_confirmed=True))
+        )
+
+
+class GracelessStore(Naive):
+    """Puts each rotation a day back: a request that was under way looks like theft."""
+
+    def load(self, id: str, now: datetime) -> Record | None:
+        record = self._store.load(id, now)
+        return _a_day_back(record) if record else None
+
+    def update(self, id: str, now: datetime, change: Change) -> Record | None:
+        return self._store.update(id, now, lambda newest: change(_a_day_back(newest)))
+
+
+def _a_day_back(record: Record) -> Record:
+    rotated = record.rotated_at
+    return replace(record, rotated_at=rotated - timedelta(days=1)) if rotated else record
+
+
+class ForgetfulStore(Naive):
+    """Keeps no token but the newest: whoever has lost its answer has lost the session."""
+
+    def load(self, id: str, now: datetime) -> Record | None:
+        record = self._store.load(id, now)
+        return replace(record, old_token_hash=None) if record else None
 
 
 class WallClockStore(Naive):

@@ -12,6 +12,7 @@ from typing import Any, Self
 from urllib.parse import urlencode
 
 from sessionsite.sessions.sql import SQLAlchemyStore
+from tests.harness.pserve import Pserve
 from tests.races.gates import TIMEOUT, Gate, GateKeeper
 
 COOKIE_NAME = "races"
@@ -48,6 +49,11 @@ class Site:
     store: SQLAlchemyStore
     url: str
     keeper: GateKeeper
+    servers: Sequence[Pserve]
+
+    def alarms(self) -> int:
+        """How many tokens the processes have logged as stolen, perhaps."""
+        return sum(server.output().count("it may be stolen") for server in self.servers)
 
     def crowd(self, size: int) -> "Crowd":
         return Crowd(self.ports, size)

@@ -55,11 +55,12 @@ def processes(
     ports = [free_port() for _ in range(count)]
     config = directory / f"{ports[0]}.ini"
     config.write_text(CONFIG.format(app=app, settings=lines, threads=THREADS))
+    servers = []
     with ExitStack() as stack:
         stack.callback(store.engine.dispose)
         for port in ports:
             args = [f"http_port={port}"]
             environ = {"PYTHONPATH": str(ROOT), **(env or {})}
             server = start_pserve(config, env=environ, args=args, directory=directory)
-            stack.enter_context(server)
-        yield Site(ports, store, url, keeper)
+            servers.append(stack.enter_context(server))
+        yield Site(ports, store, url, keeper, servers)

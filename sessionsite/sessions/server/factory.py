@@ -86,6 +86,8 @@ class ServerSessionFactory:
         now = self.now()
         found = [self._find(credentials, now) for credentials in presented[:MAX_COOKIES]]
         known = [each for each in found if each is not None]
+        # Of two tokens of one session the current one counts, wherever its cookie stands.
+        known.sort(key=lambda each: each.standing is Standing.CURRENT)
         live = {each.record.id: each for each in known if each.standing.opens}
         if len(live) > 1 or len(presented) > MAX_COOKIES:
             log.warning(

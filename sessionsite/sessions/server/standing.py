@@ -13,7 +13,7 @@ class Standing(Enum):
 
     CURRENT = "it opens the session"
     OLD = "it was replaced by time; it opens the session, since answers may be under way"
-    REPLACED = "`regenerate()` has replaced it a moment ago; it opens nothing"
+    REPLACED = "it was replaced, and the last rotation was a moment ago; it opens nothing"
     LOST = "it was replaced, by a token that no request has presented yet; it opens nothing"
     REUSED = "it was replaced, by a token that has been presented since: a sign of theft"
 
@@ -33,11 +33,13 @@ def standing(record: Record, token_hash: bytes, expiry: Expiry, now: dt.datetime
     if same_hash(record.token_hash, token_hash):
         return Standing.CURRENT
     just_rotated = expiry.just_rotated(record, now)
-    if same_hash(record.old_token_hash, token_hash):
-        if record.old_token_valid and (just_rotated or not record.token_confirmed):
-            return Standing.OLD
-        if just_rotated:
-            return Standing.REPLACED
-    if record.token_confirmed and not just_rotated:
+    is_old = same_hash(record.old_token_hash, token_hash)
+    if is_old and record.old_token_valid and (just_rotated or not record.token_confirmed):
+        return Standing.OLD
+    if just_rotated:
+        return Standing.REPLACED
+    # A renewal keeps as the old token the one that its request came with. So a third token has been
+    # replaced by one that was presented, or by one for a client that had not received it.
+    if record.token_confirmed or (record.old_token_valid and not is_old):
         return Standing.REUSED
     return Standing.LOST
