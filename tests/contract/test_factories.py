@@ -171,7 +171,7 @@ class TestInvalidate:
 
 
 class TestExpiry:
-    def test_an_idle_session_ends_with_the_timeout(self, kit: Kit) -> None:
+    def test_asvs_7_3_1_an_idle_session_ends_with_the_timeout(self, kit: Kit) -> None:
         visitor = kit.visitor(timeout="90")
         with visitor.request() as session:
             session["a"] = 1

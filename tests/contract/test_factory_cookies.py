@@ -18,7 +18,7 @@ class TestCookie:
         name, _, rest = header.partition("=")
         return {name, *rest.split("; ")[1:]}
 
-    def test_it_is_hardened_by_default(self, kit: Kit) -> None:
+    def test_asvs_3_3_4_it_is_hardened_by_default(self, kit: Kit) -> None:
         assert self.attributes(kit) == {
             "sessionsite", "Path=/", "HttpOnly", "SameSite=Lax", "secure",
         }  # fmt: skip
@@ -77,7 +77,9 @@ class TestCookie:
             assert (dict(session), session.new) == ({}, True)
         assert visitor.set_cookie == []
 
-    def test_a_cookie_that_is_cut_or_changed_anywhere_is_a_new_session(self, kit: Kit) -> None:
+    def test_asvs_7_2_1_one_that_is_cut_or_changed_anywhere_is_a_new_session(
+        self, kit: Kit
+    ) -> None:
         visitor = kit.visitor()
         with visitor.request() as session:
             session["a"] = 1

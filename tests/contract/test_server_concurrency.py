@@ -25,7 +25,7 @@ class TestParallelRequests:
         assert visitor.set_cookie == []
         assert visitor.open().session == {"a": 1, "one": 1, "two": 2, "log": ["x", "x", "old"]}
 
-    def test_an_ended_session_stays_ended(self, kit: Kit) -> None:
+    def test_asvs_7_4_1_an_ended_session_stays_ended(self, kit: Kit) -> None:
         visitor = begin(kit)
         writer, reader, toucher = visitor.open(), visitor.open(), visitor.open()
         renewer = visitor.open()
@@ -120,7 +120,7 @@ class TestTransact:
 
 
 class TestRegenerate:
-    def test_the_data_stays_and_the_old_token_is_dead(self, kit: Kit) -> None:
+    def test_asvs_7_2_4_the_data_stays_and_the_old_token_is_dead(self, kit: Kit) -> None:
         visitor = begin(kit)
         old = Visitor(visitor.factory, **visitor.cookies)
         kit.clock.move(10)

@@ -118,7 +118,7 @@ class TestExpiry:
         assert record
         assert record.expires_at == kit.clock.now + timedelta(seconds=1200)
 
-    def test_the_absolute_end_comes_whatever_happens(self, kit: Kit) -> None:
+    def test_asvs_7_3_2_the_absolute_end_comes_whatever_happens(self, kit: Kit) -> None:
         visitor = begin(kit, timeout="90", lifetime="300", reissue_time="10")
         for _ in range(4):
             kit.clock.move(70)
@@ -133,7 +133,7 @@ class TestExpiry:
         kit.clock.move(1)
         assert visitor.open().session.new
 
-    def test_it_is_at_most_reissue_time_early_and_never_late(self, kit: Kit) -> None:
+    def test_asvs_7_3_1_it_is_at_most_reissue_time_early_and_never_late(self, kit: Kit) -> None:
         visitor = begin(kit, timeout="1200", reissue_time="120")
         kit.clock.move(119)
         with visitor.request():
@@ -153,7 +153,7 @@ class TestExpiry:
 
 
 class TestTokens:
-    def test_nothing_in_the_table_opens_a_session(self, kit: Kit) -> None:
+    def test_cs_at_rest_nothing_in_the_table_opens_a_session(self, kit: Kit) -> None:
         visitor = begin(kit)
         with visitor.request() as session:
             session.regenerate()
@@ -180,14 +180,14 @@ class TestTokens:
             session.regenerate()
         assert visitor.open().session.id == first
 
-    def test_the_id_without_its_token_opens_nothing(self, kit: Kit) -> None:
+    def test_asvs_7_2_1_the_id_without_its_token_opens_nothing(self, kit: Kit) -> None:
         visitor = begin(kit)
         record = stored(kit, visitor)
         assert record
         for token in (bytes(32), b"", record.id.encode(), secrets.token_bytes(32)):
             assert visitor.open(HTTP_COOKIE=signed(visitor, record.id, token)).session.new
 
-    def test_the_token_of_one_session_opens_no_other(self, kit: Kit) -> None:
+    def test_asvs_7_2_1_the_token_of_one_session_opens_no_other(self, kit: Kit) -> None:
         owner, thief = begin(kit), begin(kit)
         (credentials,) = thief.factory.cookie.read(thief.open())  # type: ignore[attr-defined]
         record = stored(kit, owner)
@@ -195,7 +195,7 @@ class TestTokens:
         forged = signed(thief, record.id, credentials.token)
         assert thief.open(HTTP_COOKIE=forged).session.new
 
-    def test_a_token_has_256_bits_and_the_store_its_hash(self, kit: Kit) -> None:
+    def test_asvs_7_2_3_a_token_has_256_bits_and_the_store_its_hash(self, kit: Kit) -> None:
         visitor = begin(kit)
         (credentials,) = visitor.factory.cookie.read(visitor.open())  # type: ignore[attr-defined]
         assert len(credentials.token) == 32
@@ -210,7 +210,7 @@ class TestTokens:
         kit.store.load = lambda *_: replace(record, id="another")
         assert visitor.open().session.new
 
-    def test_a_signed_token_without_a_row_is_never_adopted(self, kit: Kit) -> None:
+    def test_cs_strict_a_signed_token_without_a_row_is_never_adopted(self, kit: Kit) -> None:
         visitor = begin(kit)
         planted = visitor.cookies["sessionsite"]
         with visitor.request() as session:
@@ -221,7 +221,7 @@ class TestTokens:
         assert victim.cookies["sessionsite"] != planted
         assert Visitor(visitor.factory, sessionsite=planted).open().session == {}
 
-    def test_what_is_logged_holds_no_token(
+    def test_cs_log_what_is_logged_holds_no_token(
         self, kit: Kit, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)

@@ -163,7 +163,7 @@ def test_a_response_with_a_full_cookie_passes(site: Nginx) -> None:
     assert len(response.headers["X-Session"]) == 8000
 
 
-def test_a_large_body_is_refused(site: Nginx) -> None:
+def test_bounds_a_large_body_is_refused(site: Nginx) -> None:
     assert ask(site, "POST", Content_Length="20000")[0].status == 413
 
 
@@ -173,7 +173,7 @@ def test_pages_are_not_compressed(site: Nginx) -> None:
     assert "Content-Encoding" not in response.headers
 
 
-def test_cookies_are_not_logged(site: Nginx) -> None:
+def test_cs_log_cookies_are_not_logged(site: Nginx) -> None:
     ask(site, path="/logged", Cookie="session=secret", Referer="https://localhost/secret")
     site.stop()
 

@@ -167,7 +167,7 @@ def test_the_wait_is_bounded_while_more_visitors_wait_than_there_are_threads(
         assert Browser(worker.url).get("/").status == 200
 
 
-def test_no_secret_reaches_the_log_or_the_process_list(
+def test_cs_log_no_secret_reaches_the_log_or_the_process_list(
     database: Postgres, url: str, tmp_path: Path
 ) -> None:
     config = production_ini(tmp_path)

@@ -34,7 +34,7 @@ def test_the_footer_lists_the_visits_newest_first(site: Site) -> None:
     ]
 
 
-def test_each_visitor_has_a_history_of_their_own(site: Site) -> None:
+def test_asvs_7_2_1_each_visitor_has_a_history_of_their_own(site: Site) -> None:
     ann, bob = site.visitor(), site.visitor()
     ann.get("/about")
     assert history(bob.get("/")) == [f"{site.url}/"]
@@ -124,7 +124,7 @@ def rows(site: Site) -> list[tuple[Any, ...]]:
 
 
 class TestForget:
-    def test_it_ends_the_session_and_says_so(self, site: Site) -> None:
+    def test_asvs_7_4_1_it_ends_the_session_and_says_so(self, site: Site) -> None:
         visitor = site.visitor()
         visitor.get("/about")
         before = rows(site)
@@ -155,7 +155,7 @@ class TestForget:
         assert history(visitor.get("/")) == [f"{site.url}/"]
 
     @pytest.mark.parametrize("token", [None, "", "wrong", "é", "\udcff", "a" * 10_000])
-    def test_without_the_token_it_changes_nothing(self, site: Site, token: str | None) -> None:
+    def test_n_without_the_token_it_changes_nothing(self, site: Site, token: str | None) -> None:
         visitor = site.visitor()
         visitor.get("/about")
         before = rows(site)
@@ -165,7 +165,7 @@ class TestForget:
         assert rows(site) == before
         assert history(visitor.get("/")) == [f"{site.url}/", f"{site.url}/about"]
 
-    def test_the_token_of_another_session_is_no_token(self, site: Site) -> None:
+    def test_n_the_token_of_another_session_is_no_token(self, site: Site) -> None:
         ann, bob = site.visitor(), site.visitor()
         token = ann.get("/").forms[0]["csrf_token"].value
         bob.get("/about")
@@ -174,7 +174,7 @@ class TestForget:
 
 
 class TestHeaders:
-    def test_what_depended_on_a_session_is_kept_by_no_cache(self, site: Site) -> None:
+    def test_cs_cache_what_depended_on_a_session_is_kept_by_no_cache(self, site: Site) -> None:
         visitor = site.visitor()
         first = visitor.get("/")
         answers = [first, visitor.head("/"), first.forms[0].submit()]
@@ -183,7 +183,7 @@ class TestHeaders:
             assert response.headers["Cache-Control"] == "private, no-store"
             assert "Cookie" in response.headers["Vary"]
 
-    def test_what_needs_no_session_can_be_cached(self, site: Site) -> None:
+    def test_cs_cache_what_needs_no_session_can_be_cached(self, site: Site) -> None:
         visitor = site.visitor()
         for path in ("/static/site.css", "/favicon.ico"):
             response = visitor.get(path)
@@ -191,7 +191,7 @@ class TestHeaders:
             assert "Cookie" not in response.headers.get("Vary", "")
 
     @pytest.mark.parametrize("path", ["/", "/nothing", "/healthz", "/static/site.css"])
-    def test_every_response_is_hardened(self, site: Site, path: str) -> None:
+    def test_headers_every_response_is_hardened(self, site: Site, path: str) -> None:
         headers = site.visitor().get(path, status="*").headers
         assert "unsafe" not in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -200,13 +200,13 @@ class TestHeaders:
         hsts = "Strict-Transport-Security" in headers
         assert hsts is (site.name != "development")
 
-    def test_hsts_is_told_over_https_alone(self, make_site: Any) -> None:
+    def test_headers_hsts_is_told_over_https_alone(self, make_site: Any) -> None:
         visitor = make_site("sqlite").visitor()
         response = visitor.get("/about", extra_environ={"wsgi.url_scheme": "http"})
         assert "Strict-Transport-Security" not in response.headers
 
 
-def test_the_production_cookie_is_hardened(make_site: Any) -> None:
+def test_asvs_3_3_1_the_production_cookie_is_hardened(make_site: Any) -> None:
     (header,) = make_site("sqlite").visitor().get("/").headers.getall("Set-Cookie")
     pair, *attributes = header.split("; ")
     assert re.fullmatch(r"__Host-sessionsite=[\w-]{158}", pair)
@@ -252,7 +252,7 @@ def test_without_a_session_factory_the_pages_work(make_site: Any) -> None:
     visitor.post("/forget", status=400)
 
 
-def test_a_thousand_long_urls_stay_within_the_cookie(make_site: Any) -> None:
+def test_asvs_3_3_5_a_thousand_long_urls_stay_within_the_cookie(make_site: Any) -> None:
     site = make_site("development", {"pyramid.includes": ""})
     visitor: TestApp = site.visitor()
     for n in range(1000):

@@ -119,7 +119,9 @@ def test_the_three_are_in_three_zones(start: Start) -> None:
     assert row[0] == DATABASE
 
 
-def test_sessions_end_to_the_second_over_every_change_of_the_clocks(start: Start) -> None:
+def test_asvs_7_3_1_sessions_end_to_the_second_over_every_change_of_the_clocks(
+    start: Start,
+) -> None:
     with start() as site:
         assert wrong_ends(site) == 0
 

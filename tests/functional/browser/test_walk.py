@@ -84,7 +84,7 @@ def test_going_back_is_a_visit_if_the_browser_asks_again(page: Page, site: Site)
     expect_history(page, site, *["/about"] * (1 + asked), "/contact", *walk)
 
 
-def test_going_back_does_not_show_what_was_forgotten(page: Page, site: Site) -> None:
+def test_asvs_7_4_1_going_back_does_not_show_what_was_forgotten(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/contact?private")
     follow(page, "About")
     forget_by_mouse(page)
@@ -123,7 +123,7 @@ def test_forget_me_starts_anew(page: Page, site: Site, forget: Callable[[Page], 
 
 
 @pytest.mark.parametrize("site", ["production"], indirect=True)
-def test_a_copy_of_the_cookie_opens_nothing_after_forget_me(
+def test_asvs_7_4_1_a_copy_of_the_cookie_opens_nothing_after_forget_me(
     page: Page, site: Site, open_window: Callable[[], Page]
 ) -> None:
     stolen = session_cookie(page)["value"]
