@@ -8,7 +8,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 PYTEST = -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL = help
-.PHONY: help serve check test test-all lint format coverage screenshots constraints clean
+.PHONY: help serve check test test-all fuzz lint format coverage screenshots constraints clean
 .PHONY: bench bench-quick bench-memory bench-store bench-growth bench-libraries races
 
 help:
@@ -27,6 +27,9 @@ test: $(VENV)/.test  ## the core of the tests, on real servers: under ten minute
 test-all: $(VENV)/.test  ## all that `make test` leaves out
 	$(BIN)/python -m tests.harness.install
 	$(BIN)/python $(PYTEST) -m all $(ARGS)
+
+fuzz: $(VENV)/.test  ## over 100,000 requests that no client means to send: half an hour or more
+	$(BIN)/python $(PYTEST) tests/security/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
 lint: $(VENV)/.test  ## ruff, and mypy in strict mode
 	$(BIN)/ruff check .

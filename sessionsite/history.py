@@ -4,6 +4,7 @@ What is a visit, and what a page shows of the history, is asked of the request (
 """
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from pyramid.tweens import EXCVIEW
 from .sessions import SAVE_TWEEN
 
 KEY = "history"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Handler = Callable[[Request], Response]
 
@@ -23,8 +25,10 @@ Handler = Callable[[Request], Response]
 def stored_history(session: Mapping[str, Any]) -> list[str]:
     """Return the visits that `session` keeps, newest first; an empty list where it keeps none."""
     stored = session.get(KEY)
-    # Another version of the site, or an operator, may have left a value of any type there.
-    return [u for u in stored if isinstance(u, str)] if isinstance(stored, list) else []
+    # Another version of the site, or an operator, may have left a value of any type there, or a
+    # text that no page can hold: a lone surrogate.
+    visits = stored if isinstance(stored, list) else []
+    return [url for url in visits if isinstance(url, str) and not _SURROGATE.search(url)]
 
 
 def record_visit(

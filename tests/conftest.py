@@ -1,6 +1,7 @@
 """Real servers for the tests, one of each kind per process, and the sites on them."""
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -18,9 +19,15 @@ from tests.harness.skipping import required
 # The fixtures that start a server or a browser; all others start one through these.
 SERVERS = {"browser", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
 
-# A slow machine is no failure. `make check` asks for the profile `fast`.
+# A slow machine is no failure. `make check` asks for the profile `fast`, `make fuzz` for `fuzz`.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fast", settings.get_profile("tests"), max_examples=20)
+settings.register_profile(
+    "fuzz",
+    settings.get_profile("tests"),
+    max_examples=int(os.environ.get("FUZZ_CASES", "8000")),  # of each of the 13 tests
+    derandomize=False,
+)
 settings.load_profile("tests")
 
 

@@ -26,3 +26,13 @@ def test_cs_at_rest_only_http_urls_are_links(site: Site, stored: str) -> None:
     links = [link["href"] for link in page.html.footer.find_all("a")]
     assert links == [f"{site.url}/about", "https://kept.example/?a", "http://kept.example/"]
     assert "<script" not in page.text
+
+
+def test_cs_input_a_text_that_no_page_can_hold_is_left_out(site: Site) -> None:
+    visitor = site.visitor()
+    visitor.get("/")
+    with session(visitor) as data:
+        data["history"] = ["https://kept.example/", "half \ud800 a character"]
+    assert [item.get_text() for item in visitor.get("/").html.footer.find_all("li")][1:] == [
+        "https://kept.example/"
+    ]

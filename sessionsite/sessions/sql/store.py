@@ -176,8 +176,13 @@ class SQLAlchemyStore(SessionStore):
 def _record(row: Sequence[Any]) -> Record:
     record = Record(*row)
     # SQLite keeps anything in any column
-    if isinstance(record.payload, str) and isinstance(record.version, int):
+    if (
+        isinstance(record.payload, str)
+        and isinstance(record.version, int)
+        and isinstance(record.token_hash, bytes)
+        and isinstance(record.old_token_hash, bytes | None)
+    ):
         return record
     raise MalformedRecordError(
-        f"the row of session {row[0]}: payload or version is of another type"
+        f"the row of session {row[0]}: payload, version or a token's hash is of another type"
     )

@@ -35,7 +35,15 @@ def execute(store: Any, statement: str) -> Any:
 
 @pytest.mark.parametrize(
     "change",
-    ["version = 'x'", "payload = x'00'", "created_at = 'soon'", "seen_at = 5", "expires_at = 'z'"],
+    [
+        "version = 'x'",
+        "payload = x'00'",
+        "created_at = 'soon'",
+        "seen_at = 5",
+        "expires_at = 'z'",
+        "token_hash = 'text'",
+        "old_token_hash = 'text'",
+    ],
 )
 class TestARowThatIsNoRecord:
     """SQLite lets anything into any column; PostgreSQL does not."""

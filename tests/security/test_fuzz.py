@@ -1,0 +1,218 @@
+"""Cases by the thousand on both .ini files: no input is an error, a leak, or markup.
+
+The suite runs the same 3,000 cases each time; `make fuzz` runs over 100,000 new ones.
+"""
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyramid.request import Request
+
+from sessionsite.sessions.memory import MemoryStore
+from sessionsite.sessions.signing import RotatingSigner
+from tests.harness.sites import making_sites
+from tests.security import fuzz
+from tests.security.fuzz import MINE, NAME, OTHER, THEIRS, TOKEN, Target
+
+pytestmark = pytest.mark.slow
+
+# The profile `fuzz` has the number of its cases in tests/conftest.py.
+CASES = (
+    settings()
+    if settings.get_current_profile_name() == "fuzz"
+    else settings(max_examples=250, derandomize=True, database=None)
+)
+
+
+@contextmanager
+def making_target(directory: Path, name: str, *, memory: bool) -> Iterator[Target]:
+    quick = {"pyramid.reload_templates": "false"}
+    if name == "development":
+        quick["pyramid.includes"] = ""  # no toolbar: it has scripts
+    with making_sites(directory, lambda _: f"sqlite:///{directory}/sessions.db") as make:
+        site = make(name, quick)
+        if memory:
+            site.factory.store = MemoryStore()
+        target = Target(site)
+        if name == "development":
+            target.secret = (directory / "development.secret").read_text().strip()
+        yield target
+
+
+@pytest.fixture(scope="module", params=["development", "production"])
+def target(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Target]:
+    directory = tmp_path_factory.mktemp("fuzz")
+    with making_target(directory, request.param, memory=request.param == "production") as target:
+        yield target
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """The site of production.ini on SQLite, and my row in it."""
+    with making_target(tmp_path_factory.mktemp("rows"), "production", memory=False) as target:
+        with target.store.engine.connect() as connection:
+            found = connection.exec_driver_sql("SELECT * FROM sessions WHERE payload LIKE '%mine%'")
+            target.row = dict(found.mappings().one())
+        yield target
+
+
+def test_the_cookies_that_the_cases_use_are_good(target: Target) -> None:
+    for value, marker in ((MINE, b"?mine"), (THEIRS, OTHER.encode())):
+        target.reset()
+        answer = target.send("GET", "/", HTTP_COOKIE=f"{NAME}={value}")
+        assert marker in answer.body
+        target.check(answer, theirs=value == THEIRS)
+    target.reset()
+    form = f"csrf_token={target.values[TOKEN]}".encode()
+    assert target.send("POST", "/forget", form, HTTP_COOKIE=f"{NAME}={MINE}").status == 303
+
+
+@CASES
+@given(fuzz.COOKIES, st.sampled_from(fuzz.PAGES))
+def test_fuzz_cookies(target: Target, header: str, path: str) -> None:
+    target.reset()
+    answer = target.send("GET", path, HTTP_COOKIE=header)
+    assert answer.status == 200
+    target.check(answer, target.opens_theirs(header))
+
+
+@CASES
+@given(fuzz.COOKIES)
+def test_fuzz_cookies_of_a_factory_without_the_gate(target: Target, header: str) -> None:
+    target.reset()
+    environ = {"HTTP_COOKIE": target.fill(header), "wsgi.url_scheme": target.site.scheme}
+    request = Request.blank("/", environ)
+    session = target.site.factory(request)
+    if not target.opens_theirs(header, comma=True):
+        assert OTHER not in json.dumps(dict(session))
+
+
+@CASES
+@given(
+    method=fuzz.METHODS,
+    path=fuzz.ANY_PATH,
+    query=fuzz.QUERIES,
+    host=fuzz.optional(fuzz.HOSTS) | st.just("localhost"),
+    cookie=st.sampled_from([None, f"{NAME}={MINE}"]),
+)
+def test_fuzz_urls(
+    target: Target, method: str, path: str, query: str, host: str | None, cookie: str | None
+) -> None:
+    target.reset()
+    sent: dict[str, Any] = {"QUERY_STRING": query, "HTTP_HOST": host, "HTTP_COOKIE": cookie}
+    answer = target.send(method, path, **sent)
+    target.check(answer)
+    if answer.values("Set-Cookie"):  # what was stored is shown
+        value = re.split("[=;]", answer.values("Set-Cookie")[0], maxsplit=2)[1]
+        sent["HTTP_COOKIE"] = f"{NAME}={value}"
+    target.check(target.send("GET", "/", **(sent | {"QUERY_STRING": "", "HTTP_HOST": "localhost"})))
+
+
+@CASES
+@given(
+    method=st.sampled_from(["POST", "POST", "POST", "PUT", "GET"]),
+    path=st.sampled_from(["/forget", "/forget", "/forget", *fuzz.PATHS]),
+    body=fuzz.BODIES,
+    content_type=fuzz.optional(fuzz.TYPES),
+    length=st.just("right") | fuzz.optional(fuzz.LENGTHS),
+    cookie=st.sampled_from([None, f"{NAME}={MINE}", f"{NAME}={MINE}"]),
+    terminated=st.booleans(),
+)
+def test_fuzz_forms(
+    target: Target,
+    method: str,
+    path: str,
+    body: str,
+    content_type: str | None,
+    length: str | None,
+    cookie: str | None,
+    terminated: bool,
+) -> None:
+    target.reset()
+    sent = target.fill(body).encode("latin-1")
+    environ = {
+        "CONTENT_TYPE": content_type,
+        "CONTENT_LENGTH": str(len(sent)) if length == "right" else length,
+        "HTTP_COOKIE": cookie,
+        "wsgi.input_terminated": terminated or None,
+    }
+    target.check(target.send(method, path, sent, **environ))
+
+
+@CASES
+@given(
+    method=st.sampled_from(["GET", "GET", "POST", "HEAD"]),
+    path=st.sampled_from(fuzz.PATHS),
+    headers=fuzz.REQUEST_HEADERS,
+    token=st.booleans(),
+)
+def test_fuzz_request_headers(
+    target: Target, method: str, path: str, headers: dict[str, str], token: bool
+) -> None:
+    target.reset()
+    body = f"csrf_token={target.values[TOKEN]}".encode() if token and method == "POST" else b""
+    target.check(target.send(method, path, body, HTTP_COOKIE=f"{NAME}={MINE}", **headers))
+
+
+class AsItIs:
+    """A serializer that leaves bytes as they are."""
+
+    def dumps(self, appstruct: bytes) -> bytes:
+        return appstruct
+
+    def loads(self, bstruct: bytes) -> bytes:
+        return bstruct
+
+
+def visit_and_forget(target: Target, cookie: str, token: object) -> None:
+    target.check(target.send("GET", "/", HTTP_COOKIE=cookie))
+    text = token if isinstance(token, str) else "\u20ac"
+    form = b"csrf_token=" + quote(text, errors="surrogatepass").encode()
+    target.check(target.send("POST", "/forget", form, HTTP_COOKIE=cookie))
+
+
+@CASES
+@given(data=fuzz.DATA, text=fuzz.PAYLOADS, as_data=st.booleans())
+def test_fuzz_stored_payloads(
+    target: Target, data: dict[str, Any], text: str, as_data: bool
+) -> None:
+    """Edited by hand in the store, or signed with the real secret."""
+    target.reset()
+    payload = json.dumps(data) if as_data else text
+    cookie = f"{NAME}={MINE}"
+    if target.store is None:
+        now = int(time.time())
+        signer = RotatingSigner([target.secret], "sessionsite.cookie.", AsItIs())
+        signed = signer.dumps(f"[{now},{now},{payload}]".encode("utf-8", "surrogatepass"))
+        cookie = f"{NAME}={signed.decode()}"
+    else:
+        *_, mine = target.records.values()
+        target.store._records[mine.id] = replace(mine, payload=payload)
+    visit_and_forget(target, cookie, data.get("_csrft_"))
+
+
+@CASES
+@given(st.dictionaries(st.sampled_from(fuzz.COLUMNS), fuzz.CELLS, min_size=1, max_size=3))
+def test_fuzz_rows(rows: Target, changes: dict[str, Any]) -> None:
+    """SQLite takes a value of any type in any column."""
+    row = rows.row | changes
+    names = ", ".join(row)
+    places = ", ".join(f":{name}" for name in row)
+    with rows.store.engine.connect() as connection:  # in AUTOCOMMIT mode
+        connection.exec_driver_sql("DELETE FROM sessions")
+        connection.exec_driver_sql(
+            f"INSERT OR IGNORE INTO sessions ({names}) VALUES ({places})", row
+        )
+    visit_and_forget(rows, f"{NAME}={MINE}", rows.values[TOKEN])
