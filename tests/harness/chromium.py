@@ -22,6 +22,8 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Names for a site and its neighbours; a cookie's Domain needs one with a dot.
+    "--host-resolver-rules=MAP site.test 127.0.0.1, MAP *.site.test 127.0.0.1",
 ]
 # Users' browsers have the back/forward cache, and tests rely on it.
 NOT_DISABLED = ["--disable-back-forward-cache"]

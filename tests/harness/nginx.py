@@ -51,7 +51,7 @@ subjectAltName = {alternatives}
 
 
 class Nginx(Server):
-    """nginx on 127.0.0.1, for the host name localhost."""
+    """nginx on 127.0.0.1, for one host name."""
 
     def __init__(
         self,
@@ -60,22 +60,23 @@ class Nginx(Server):
         https_port: int,
         http_port: int,
         changes: Mapping[str, str],
+        name: str,
     ) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if program is None:
             raise Missing("nginx", "apt install nginx-light, or brew install nginx")
         self.https_port, self.http_port = https_port, http_port
-        self.url = f"https://localhost:{https_port}" if https_port != 443 else "https://localhost"
+        self.url = f"https://{name}:{https_port}" if https_port != 443 else f"https://{name}"
         self.access_log = directory / "access.log"
-        self.certificate, key = make_certificate(directory, ["localhost", "127.0.0.1"])
+        self.certificate, key = make_certificate(directory, [name, "127.0.0.1"])
         site = adapt(
             SITE.read_text(),
             {
                 r"^ *listen \[::\].*\n": "",
                 r"listen 80\b": f"listen 127.0.0.1:{http_port}",
                 r"listen 443\b": f"listen 127.0.0.1:{https_port}",
-                r"https://\$host\$": f"{self.url.replace('localhost', '$host')}$",
-                r"server_name sessions\.example\.org;": "server_name localhost;",
+                r"https://\$host\$": f"{self.url.replace(name, '$host')}$",
+                r"server_name sessions\.example\.org;": f"server_name {name};",
                 r"ssl_certificate .*;": f"ssl_certificate {self.certificate};",
                 r"ssl_certificate_key .*;": f"ssl_certificate_key {key};",
                 r"access_log /var/log/nginx/sessionsite\.log": f"access_log {self.access_log}",
@@ -103,15 +104,16 @@ def start_nginx(
     https_port: int | None = None,
     http_port: int | None = None,
     changes: Mapping[str, str] | None = None,
+    name: str = "localhost",
 ) -> Nginx:
-    """An nginx that answers https://localhost:`https_port`, in front of those ports of 127.0.0.1.
+    """An nginx that answers https://`name`:`https_port`, in front of those ports of 127.0.0.1.
 
     Its files are in `directory`, of its own alone: `.certificate`, for clients to trust, and
     `.access_log` among them. Ports that are not given are free ones. `changes` are further
     patterns of deploy/nginx.conf, and what stands for each.
     """
     ports = https_port or free_port(), http_port or free_port()
-    return Nginx(directory, upstream_ports, *ports, changes or {}).start()
+    return Nginx(directory, upstream_ports, *ports, changes or {}, name).start()
 
 
 def adapt(text: str, changes: dict[str, str]) -> str:
