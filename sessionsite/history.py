@@ -4,7 +4,6 @@ What is a visit, and what a page shows of the history, is asked of the request (
 """
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from pyramid.tweens import EXCVIEW
 from .sessions import SAVE_TWEEN
 
 KEY = "history"
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Handler = Callable[[Request], Response]
 
@@ -26,9 +24,9 @@ def stored_history(session: Mapping[str, Any]) -> list[str]:
     """Return the visits that `session` keeps, newest first; an empty list where it keeps none."""
     stored = session.get(KEY)
     # Another version of the site, or an operator, may have left a value of any type there, or a
-    # text that no page can hold: a lone surrogate.
+    # text that no page can hold: a lone surrogate, a control character.
     visits = stored if isinstance(stored, list) else []
-    return [url for url in visits if isinstance(url, str) and not _SURROGATE.search(url)]
+    return [url for url in visits if isinstance(url, str) and url.replace("\n", "").isprintable()]
 
 
 def record_visit(
