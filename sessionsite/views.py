@@ -32,9 +32,14 @@ def page(request: Request, title: str) -> dict[str, Any]:
         "viewed": request.is_in_front,
         "limit": request.registry.site.history_limit,
         "details": session_details(request) if session is not None else [],
-        "messages": session.peek_flash() if session is not None else [],
+        "messages": [_shown(m) for m in session.peek_flash()] if session is not None else [],
         "csrf_token": session.get_csrf_token() if session is not None else None,
     }
+
+
+def _shown(message: Any) -> str:
+    # An edited row may hold a lone surrogate, which no page can.
+    return str(message).encode("utf-8", "replace").decode("utf-8")
 
 
 def error_page(request: Request, status: int, title: str, advice: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def loads(text: str) -> dict[str, Any]:
     """Return the session data that `text` holds.
 
     Raises ValueError for all but a JSON object of finite numbers whose flash queues are lists and
-    whose CSRF token is a text: what is wrong would fail later, in whichever method meets it.
+    whose CSRF token is printable ASCII: what is wrong would fail in a method later.
     """
     try:
         data = _decode(text)
@@ -53,8 +53,10 @@ def loads(text: str) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ValueError("JSON, but no object")
     for key, value in data.items():
-        if key == CSRF_KEY and not isinstance(value, str):
-            raise ValueError("a CSRF token that is no text")
+        if key == CSRF_KEY and not (
+            isinstance(value, str) and value.isascii() and value.isprintable()
+        ):
+            raise ValueError("a CSRF token that no form can hold")
         if key.startswith(FLASH_PREFIX) and not isinstance(value, list):
             raise ValueError("a flash queue that is no list")
     return data

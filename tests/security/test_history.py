@@ -36,3 +36,12 @@ def test_cs_input_a_text_that_no_page_can_hold_is_left_out(site: Site) -> None:
     assert [item.get_text() for item in visitor.get("/").html.footer.find_all("li")][1:] == [
         "https://kept.example/"
     ]
+
+
+def test_cs_input_a_message_that_no_page_can_hold_is_no_error(site: Site) -> None:
+    visitor = site.visitor()
+    visitor.get("/")
+    with session(visitor) as data:
+        data["_f_"] = ["half \ud800 a character", 5]
+    messages = visitor.get("/").html.find_all(class_="message")
+    assert [message.get_text() for message in messages] == ["half ? a character", "5"]
