@@ -170,10 +170,10 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
                 return False  # an error page is on its way
             if dict(self) or not self.new:
                 self._check()
-                super()._set_cookie(response)
-                if options.partitioned:
+                sent = bool(super()._set_cookie(response))  # not after an error, if so configured
+                if sent and options.partitioned:
                     partition_cookie(response)
-                return True
+                return sent
             if self._over:
                 set_session_cookie(response, options, "", 0, options.secure is True)
             return self._over

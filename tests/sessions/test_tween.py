@@ -184,3 +184,22 @@ class TestWhatJSONCannotHold:
         app.get("/")
         app.get("/", status=500)
         assert rows(app) == []
+
+
+def test_a_cookie_that_is_not_sent_after_an_error_leaves_the_headers_alone(make_app: Any) -> None:
+    def view(request: Request) -> Response:
+        request.session["n"] = 1
+        raise ZeroDivisionError
+
+    app = make_app(
+        view,
+        on_error=lambda request: Response(status=500, headerlist=[("X-Last", "as it was")]),
+        session__set_on_exception="false",
+        session__partitioned="true",
+        session__secure="true",
+        session__samesite="none",
+        **FACTORIES["cookie"],
+    )
+    headers = app.get("/", status=500).headers
+    assert headers["X-Last"] == "as it was"
+    assert "Partitioned" not in str(headers)
