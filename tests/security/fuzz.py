@@ -4,7 +4,6 @@ A generated header has characters above U+00FF for what only a running site know
 cookies, so that a case stays the same from run to run and reads well where it fails.
 """
 
-import io
 import json
 import re
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 
 from sessionsite.sessions.memory import MemoryStore
 from tests.harness.sites import Site
+from tests.security.wsgi import environ_of
 
 MARK = "<fuzz'\">"
 OTHER = "the-other-visitor"
@@ -84,25 +84,7 @@ class Target:
 
     def send(self, method: str, path: str, body: bytes = b"", **environ: Any) -> Answer:
         """Send one request to the WSGI app; a value of None leaves its key out."""
-        sent: dict[str, Any] = {
-            "REQUEST_METHOD": method,
-            "SCRIPT_NAME": "",
-            "PATH_INFO": path,
-            "QUERY_STRING": "",
-            "SERVER_NAME": "server.invalid",
-            "SERVER_PORT": "6543",
-            "SERVER_PROTOCOL": "HTTP/1.1",
-            "HTTP_HOST": "localhost",
-            "REMOTE_ADDR": "127.0.0.1",
-            "CONTENT_LENGTH": str(len(body)),
-            "wsgi.version": (1, 0),
-            "wsgi.url_scheme": self.site.scheme,
-            "wsgi.input": io.BytesIO(body),
-            "wsgi.errors": io.StringIO(),
-            "wsgi.multithread": True,
-            "wsgi.multiprocess": False,
-            "wsgi.run_once": False,
-        }
+        sent = environ_of(self.site, method, path, body)
         for key, value in environ.items():
             sent[key] = self.fill(value) if isinstance(value, str) else value
         sent = {key: value for key, value in sent.items() if value is not None}

@@ -8,10 +8,9 @@ from tests.harness.sites import Site
 Answer = tuple[int, dict[str, str], str]
 
 
-def send(site: Site, method: str = "GET", path: str = "/", **environ: Any) -> Answer:
-    """One request with just this environ, as a WSGI server would pass it on: bytes as Latin-1."""
-    body = environ.pop("body", b"")
-    base = {
+def environ_of(site: Site, method: str, path: str, body: bytes) -> dict[str, Any]:
+    """Return what a WSGI server passes on of a plain request."""
+    return {
         "REQUEST_METHOD": method,
         "SCRIPT_NAME": "",
         "PATH_INFO": path,
@@ -30,6 +29,11 @@ def send(site: Site, method: str = "GET", path: str = "/", **environ: Any) -> An
         "wsgi.multiprocess": False,
         "wsgi.run_once": False,
     }
+
+
+def send(site: Site, method: str = "GET", path: str = "/", **environ: Any) -> Answer:
+    """One request with just this environ, as a WSGI server would pass it on: bytes as Latin-1."""
+    base = environ_of(site, method, path, environ.pop("body", b""))
     answers: list[tuple[str, list[tuple[str, str]]]] = []
     environ = {k: v for k, v in (base | environ).items() if v is not None}
     chunks = site.app(environ, lambda status, headers, _=None: answers.append((status, headers)))

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 
 from sessionsite.sessions.server.factory import ServerSessionFactory
+from sessionsite.sessions.server.session import ServerSession
 from sessionsite.sessions.server.token_cookie import Credentials, hash_token, new_token
 from sessionsite.sessions.settings import ServerSettings, sql_settings
 from sessionsite.sessions.sql import (
@@ -62,13 +64,10 @@ class TestARowThatIsNoRecord:
         self, sqlite_url: str, change: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         store = sql_store(sqlite_url)
-        settings = ServerSettings(secrets=("x" * 32,), timeout=None, lifetime=None)
-        factory = ServerSessionFactory(store, settings, now=lambda: START)
-        token = new_token()
-        store.create(record(token_hash=hash_token(token)))
-        in_flight = factory(self.request(factory, token))
+        open_session = self.visitor_of(store)
+        in_flight = open_session()
         execute(store, f"UPDATE sessions SET {change}")
-        session = factory(self.request(factory, token))
+        session = open_session()
         assert (dict(session), session.new) == ({}, True)
         assert "can't be read" in caplog.text
         in_flight["n"] = 2
@@ -77,23 +76,27 @@ class TestARowThatIsNoRecord:
 
     def test_a_logout_under_way_holds(self, sqlite_url: str, change: str) -> None:
         store = sql_store(sqlite_url)
-        settings = ServerSettings(secrets=("x" * 32,), timeout=None, lifetime=None)
-        factory = ServerSessionFactory(store, settings, now=lambda: START)
-        token = new_token()
-        store.create(record(token_hash=hash_token(token)))
-        in_flight = factory(self.request(factory, token))
+        in_flight = self.visitor_of(store)()
         execute(store, f"UPDATE sessions SET {change}")
         in_flight.invalidate()
         in_flight.save()
         assert execute(store, "SELECT count(*) FROM sessions") == [(0,)]
         store.engine.dispose()
 
-    def request(self, factory: ServerSessionFactory, token: bytes) -> Request:
+    def visitor_of(self, store: SQLAlchemyStore) -> Callable[[], ServerSession]:
+        """Create a visitor's row; return what a request of the visitor's opens."""
+        settings = ServerSettings(secrets=("x" * 32,), timeout=None, lifetime=None)
+        factory = ServerSessionFactory(store, settings, now=lambda: START)
+        token = new_token()
+        store.create(record(token_hash=hash_token(token)))
         value = factory.cookie._signer.dumps(Credentials("id-a", token)).decode()
-        cookie = f"sessionsite={value}"
-        request = Request.blank("/", headers={"Cookie": cookie})
-        request.registry = Registry()
-        return request
+
+        def open_session() -> ServerSession:
+            request = Request.blank("/", headers={"Cookie": f"sessionsite={value}"})
+            request.registry = Registry()
+            return factory(request)
+
+        return open_session
 
 
 def test_the_table_and_its_schema_can_have_other_names(postgres_url: str) -> None:
