@@ -38,7 +38,7 @@ def record_visit(
     query string, or not at all. `max_bytes` of None is no limit.
     """
     visits = [url, *history][:limit]
-    if max_bytes is None:
+    if max_bytes is None or _json_size(visits) <= max_bytes:
         return visits
     if _json_size([url]) > max_bytes:
         url = url.partition("?")[0]

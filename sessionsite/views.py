@@ -17,6 +17,8 @@ from .sessions import RETRY_AFTER, StoreError, ping
 
 log = logging.getLogger(__name__)
 
+LINKS = ("http://", "https://")
+
 LOGGED = "sessionsite.error_logged"
 """Set in the environment once the 500 page has logged its error, for the gate."""
 FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
@@ -28,7 +30,8 @@ def page(request: Request, title: str) -> dict[str, Any]:
     return {
         "title": title,
         "links": links(request),
-        "history": request.history,
+        # An edited row may hold a "javascript:" URL, which is shown as text.
+        "history": [(url, url.startswith(LINKS)) for url in request.history],
         "viewed": request.is_in_front,
         "limit": request.registry.site.history_limit,
         "details": session_details(request) if session is not None else [],
