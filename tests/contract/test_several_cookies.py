@@ -127,6 +127,17 @@ class TestSeveralOfOneName:
         assert "Max-Age=0" not in new
         assert data_of(victim) == {"n": 1}
 
+    @pytest.mark.parametrize("path", ["/a;b/c", "/a\xe4/b", "/a b"])
+    def test_cs_fixation_a_path_that_no_cookie_can_have_clears_the_root(
+        self, kit: Kit, path: str
+    ) -> None:
+        one, two = (begin(kit, {"n": n}, secure="false") for n in range(2))
+        both = f"{NAME}={value_of(one)}; {NAME}={value_of(two)}"
+        request = one.open(HTTP_COOKIE=both, HTTP_HOST="127.0.0.1", PATH_INFO=path)
+        one.close(request)
+        (header,) = one.set_cookie
+        assert "Path=/;" in header
+
     def test_cs_fixation_a_host_prefixed_name_is_cleared_where_it_can_stand(self, kit: Kit) -> None:
         name = "__Host-x"
         one, two = (begin(kit, {"n": n}, cookie_name=name) for n in range(2))

@@ -49,6 +49,12 @@ def test_one_process_prunes_at_a_time(postgres_url: str) -> None:
     second.engine.dispose()
 
 
+def test_a_run_that_finds_nothing_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    assert pruner(MemoryStore()).prune() == 0
+    assert caplog.messages == []
+
+
 def test_a_row_that_is_locked_is_left_for_later(postgres_url: str) -> None:
     store = sql_store(postgres_url)
     expired(store, 3)

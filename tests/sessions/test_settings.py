@@ -91,6 +91,7 @@ class TestValues:
 REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"secret": None}, "session.secret", "generate-secret"),
     ({"secret": " "}, "session.secret", "generate-secret"),
+    ({"secret": f"${{SESSION_SECRET}} {SECRET}"}, "session.secret", "call expand_environment"),
     ({"timeout": "soon"}, "session.timeout = 'soon'", "seconds, or none"),
     ({"timeout": "0"}, "session.timeout = '0'", "at least 1"),
     ({"timeout": "-1"}, "session.timeout = '-1'", "at least 1"),
