@@ -20,10 +20,12 @@ from .checks import is_weak_secret
 from .cookie_header import CookieHeader
 from .description import SessionDescription
 from .interfaces import IDescribedSessionFactory, ISavedSession
+from .opened import open_session
 from .payload import check_size, dumps, loads
-from .response import clear_session_cookies, partition_cookie, set_session_cookie
+from .response import clear_session_cookies, prevent_caching, set_session_cookie
 from .settings import cookie_settings
 from .signing import RotatingSigner
+from .store import HeadersSentError
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +104,6 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             return False
         return True
 
-    def _clear(request: Request, response: Response) -> None:
-        clear_session_cookies(request, response, options, options.secure is True)
-
     @implementer(ISavedSession)
     class CookieSession(base):  # type: ignore[misc, valid-type]  # Pyramid makes it at run time
         """Pyramid's `CookieSession`, where it falls short of what `ISession` promises."""
@@ -116,20 +115,27 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         )
         _over = False
         _spent = False
+        _value: str | None = None  # of the next cookie
+        _when_sent: str | None = None  # the data when the headers left
 
         def __init__(self, request: Request) -> None:
             values = [value for value in header.values(request) if _is_readable(value)]
             # Pyramid reads its cookie from WebOb's dictionary, whose parser accepts more names.
             one = {options.cookie_name: values[0]} if len(values) == 1 else {}
             super().__init__(SimpleNamespace(cookies=one))
-            self.request = request
+            self.request = None  # see `changed`
+            self._came_with = values[0] if len(values) == 1 else None
             self.created = int(self.created)
-            if len(values) > 1:
+            self._ambiguous = len(values) > 1
+            if self._ambiguous:
                 log.warning(
                     "A request came with several cookies that open a session. One of them may "
                     "have been planted: none is opened, and all are cleared"
                 )
-                request.add_response_callback(_clear)
+
+        def changed(self) -> None:
+            """Have the cookie set; Pyramid's adds a callback here, which other callbacks outrun."""
+            self._dirty = True
 
         @property
         def size(self) -> int:
@@ -154,29 +160,53 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             return result
 
         def save_for_response(self, request: Request, error: Exception | None = None) -> None:
-            """Raise `PayloadError` now, while there can still be an error page."""
-            if error is None and self._dirty and not self._spent:
-                self._spent = True  # unless all goes well
-                self._check()
-                self._spent = False
+            """Make the cookie now, while there can still be an error page for `PayloadError`.
 
-        def _check(self) -> None:
+            Raises `HeadersSentError` where there can be no cookie any more either.
+            """
+            raised = error or (not options.set_on_exception and getattr(request, "exception", None))
+            if raised or not self._dirty or self._spent:
+                return
+            self._spent = True  # unless all goes well
             data = dict(self)
-            size = len(serializer.dumps((self.accessed, self.created, data)))
-            check_size(data, size, MAX_VALUE, "a cookie")
+            text = serializer.dumps((self.accessed, self.created, data))
+            check_size(data, len(text), MAX_VALUE, "a cookie")
+            if self._when_sent is None:
+                self._value = text.decode("ascii")
+            elif dumps(data) != self._when_sent:
+                raise HeadersSentError(
+                    "the session is in a cookie, and the headers of the response have left"
+                )
+            self._spent = self._dirty = False
 
-        def _set_cookie(self, response: Response) -> bool:
-            if self._spent:
-                return False  # an error page is on its way
+        def respond(self, request: Request, response: Response) -> bool:
+            """Tell browser and caches of the session; True if the last header is its cookie."""
+            prevent_caching(response, options.cache_control)
+            secure = options.secure is True
+            if self._ambiguous:
+                self._ambiguous = False
+                clear_session_cookies(request, response, options, secure)
+            value, self._value = self._value, None
+            if value is None or not (dict(self) or self._over or not self.new):
+                return False
             if dict(self) or not self.new:
-                self._check()
-                sent = bool(super()._set_cookie(response))  # not after an error, if so configured
-                if sent and options.partitioned:
-                    partition_cookie(response)
-                return sent
-            if self._over:
-                set_session_cookie(response, options, "", 0, options.secure is True)
-            return self._over
+                set_session_cookie(response, options, value, options.max_age, secure)
+            else:
+                set_session_cookie(response, options, "", 0, secure)
+            return True
 
-    directlyProvides(CookieSession, IDescribedSessionFactory)
-    return CookieSession
+        def headers_sent(self) -> None:
+            """Refuse every change from now on; to read on is no change."""
+            data = dict(self)
+            if self._dirty:  # and not in a cookie yet
+                value = self._came_with
+                data = serializer.loads(value.encode("latin-1"))[2] if value else {}
+            self._when_sent = dumps(data)
+
+    def factory(request: Request) -> Any:
+        """Return the session of `request`."""
+        return open_session(request, header, CookieSession, CookieSession)
+
+    factory.description = CookieSession.description  # type: ignore[attr-defined]
+    directlyProvides(factory, IDescribedSessionFactory)
+    return factory

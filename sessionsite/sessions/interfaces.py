@@ -29,13 +29,19 @@ class IServerSessionFactory(IDescribedSessionFactory):
 
 
 class ISavedSession(ISession):
-    """A session that the tween saves, while there can still be an error page."""
+    """A session that is saved by itself, while there can still be an error page."""
 
     def save_for_response(request, error=None):
         """Store what has changed; `error` is the exception that ends the request, if one does.
 
-        Raises `StoreError`, `PayloadError`.
+        Raises `StoreError`, `PayloadError`, `HeadersSentError`.
         """
+
+    def respond(request, response):
+        """Tell browser and caches of it; return whether the last header is the cookie now."""
+
+    def headers_sent():
+        """Take note that no cookie can be sent any more: what needs one is refused from now on."""
 
     size = Attribute("how many bytes of JSON text are kept for it")
 

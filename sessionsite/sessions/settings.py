@@ -95,6 +95,15 @@ class CookieSettings:
         "`endless`, `weak-secret`, `renewal-grace`.",
         default=(),
     )
+    cache_control: str = key(
+        choice(
+            {"no-store": "no-store", "keep": "keep", "private": "private"},
+            "`no-store`, `keep`, `private`",
+        ),
+        "What responses that used the session tell caches where the view has not said that they "
+        "are private, and for how long: [what caches are told](#what-caches-are-told).",
+        default="no-store",
+    )
     set_on_exception: bool = key(
         BOOLEAN,
         "Whether changes are kept if the request ends in an exception, even in one that an "

@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from ..description import SessionDescription
 from ..interfaces import IServerSessionFactory
+from ..opened import open_session
 from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store
 from .expiry import Expiry
@@ -67,6 +68,10 @@ class ServerSessionFactory:
 
     def __call__(self, request: Request) -> ServerSession:
         """Return the session of `request`, a new one if it has none. Raises `StoreError`."""
+        session: ServerSession = open_session(request, self.cookie.header, self, self._load)
+        return session
+
+    def _load(self, request: Request) -> ServerSession:
         failed = request.environ.get(_LOAD_ERROR)
         if failed:  # once is enough: an error page must not wait for the store again
             raise StoreError(str(failed)) from failed
@@ -95,18 +100,16 @@ class ServerSessionFactory:
                 "have been planted: none is opened, and all are cleared",
                 ", ".join(live),
             )
-            return self._session(request, ambiguous=True)
+            return self._session(ambiguous=True)
         for each in live.values():
             try:
-                return self._session(request, each.record, each.token_hash)
+                return self._session(each.record, each.token_hash)
             except ValueError as exc:
                 log.warning(_UNREADABLE, each.record.id, exc)
-                return self._session(request)
+                return self._session()
         for each in known:
             self._log_or_end(each, now)
-        return self._session(
-            request, detached=any(each.standing is Standing.REPLACED for each in known)
-        )
+        return self._session(detached=any(each.standing is Standing.REPLACED for each in known))
 
     def _find(self, credentials: Credentials, now: dt.datetime) -> Found | None:
         try:
@@ -146,7 +149,6 @@ class ServerSessionFactory:
 
     def _session(
         self,
-        request: Request,
         record: Record | None = None,
         token_hash: bytes | None = None,
         *,
@@ -163,9 +165,9 @@ class ServerSessionFactory:
             detached=detached,
         )
         return ServerSession(
-            request,
             row,
             self.cookie,
+            cache_control=self.settings.cache_control,
             set_on_exception=self.settings.set_on_exception,
             ambiguous=ambiguous,
         )

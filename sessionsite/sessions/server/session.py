@@ -16,17 +16,10 @@ from zope.interface import implementer
 from ..interfaces import IStoredSession
 from ..payload import CSRF_KEY, FLASH_PREFIX, PayloadError, dumps, loads
 from ..response import prevent_caching
-from ..store import SessionEndedError
+from ..retry import is_error_retryable
+from ..store import HeadersSentError, SessionEndedError
 from .saving import SessionRow
 from .token_cookie import TokenCookie
-
-try:
-    from pyramid_retry import is_error_retryable
-except ImportError:  # then nothing is retried
-
-    def is_error_retryable(request: Request, exc: Exception) -> bool:
-        return False
-
 
 T = TypeVar("T")
 
@@ -64,7 +57,7 @@ class ServerSession(SessionData):
     """A session whose data is in the store; all of Pyramid's `ISession`.
 
     Changes, `invalidate` and `regenerate` take effect in `save`, which runs by itself before
-    the response is sent.
+    the response is sent, and once more after a body that is made while it is sent.
 
     It keeps no reference to its request: the request refers to the session, and a cycle would have
     to wait for the garbage collector, with memory that no processor cache holds any more.
@@ -72,14 +65,14 @@ class ServerSession(SessionData):
 
     def __init__(
         self,
-        request: Request,
         row: SessionRow,
         cookie: TokenCookie,
         *,
         set_on_exception: bool = True,
+        cache_control: str = "no-store",
         ambiguous: bool = False,
     ) -> None:
-        """Make the session of `request` over its row.
+        """Make a session over its row.
 
         `ambiguous`: the request came with several cookies that open sessions, and the response is
         to clear them all. Raises ValueError for a payload that can't be read.
@@ -88,9 +81,10 @@ class ServerSession(SessionData):
         self._row = row
         self._cookie = cookie
         self._set_on_exception = set_on_exception
+        self._cache_control = cache_control
         self._ambiguous = ambiguous
+        self._headers_sent = False
         self._start()
-        request.add_response_callback(self._respond)
 
     def _start(self) -> None:
         row = self._row
@@ -126,6 +120,8 @@ class ServerSession(SessionData):
 
         Call it whenever privileges change, at login above all (ASVS 7.2.4).
         """
+        if self._headers_sent:
+            self._refuse_cookie("a new token")
         self._row.rotate()
 
     def touch(self) -> None:
@@ -151,6 +147,8 @@ class ServerSession(SessionData):
         again, so it should do nothing but change the session. Returns what `change` returns;
         what it raises leaves the row as it was. Raises `SessionEndedError`, `StoreError`.
         """
+        if self._headers_sent and self._row.record is None:
+            self._refuse_cookie("a new session")
         ours = dict(self)
         before = dumps(ours)
         results: list[T] = []
@@ -170,9 +168,13 @@ class ServerSession(SessionData):
     def save(self) -> None:
         """Store what has changed, now, and never twice.
 
-        Raises `PayloadError` for what JSON or `session.max_bytes` can't hold, and `StoreError`:
-        the session is spent then, since it is unknown what has reached the store.
+        Raises `PayloadError` for what JSON or `session.max_bytes` can't hold, `HeadersSentError`
+        for a new session whose cookie can't be sent any more, and `StoreError`: the session is
+        spent then, since it is unknown what has reached the store.
         """
+        if self._headers_sent and self._row.record is None and self and not self._row.spent:
+            self._row.save({})  # a session that has ended before it
+            self._refuse_cookie("a new session")
         newest = self._row.save(self)
         if newest is not None:
             self._fill(newest)
@@ -181,7 +183,7 @@ class ServerSession(SessionData):
         """The automatic save; `error` is what ends the request with no response to tell of it."""
         if error and not (self._row.record or self._row.ended_id):
             return  # nobody would have the cookie of a new session
-        raised = error or request.exception
+        raised = error or getattr(request, "exception", None)  # a DummyRequest has none
         if raised and not (self._set_on_exception and not is_error_retryable(request, raised)):
             return
         try:
@@ -195,9 +197,22 @@ class ServerSession(SessionData):
         self.clear()
         self.update(data)
 
-    def _respond(self, request: Request, response: Response) -> None:
-        self.save_for_response(request)
-        prevent_caching(response)
+    def respond(self, request: Request, response: Response) -> bool:
+        """Tell browser and caches of the session; True if the last header is its cookie now."""
+        prevent_caching(response, self._cache_control)
         if self._ambiguous:
+            self._ambiguous = False
             self._cookie.clear(request, response)  # before a new one is set
-        self._cookie.answer(request, response, self._row.answer)
+        answer, self._row.answer = self._row.answer, None
+        self._cookie.answer(request, response, answer)
+        return answer is not None
+
+    def headers_sent(self) -> None:
+        """Refuse from now on what needs a cookie: a new session, and a new token."""
+        self._headers_sent = True
+
+    def _refuse_cookie(self, what: str) -> None:
+        self._row.spend()
+        raise HeadersSentError(
+            f"session {self.id}: {what} needs a cookie, and the headers of the response have left"
+        )

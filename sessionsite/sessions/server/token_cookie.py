@@ -82,7 +82,7 @@ class TokenCookie:
         self._signer = RotatingSigner(
             settings.secrets, "sessionsite.server.", _CredentialsSerializer()
         )
-        self._header = CookieHeader(settings.cookie_name)
+        self.header = CookieHeader(settings.cookie_name)
         self._warned_of_plain_http = False
         if settings.secure is False:
             log.warning("session.secure = false: anyone who listens on the way can take a session")
@@ -90,7 +90,7 @@ class TokenCookie:
     def read(self, request: Request) -> list[Credentials]:
         """Return what the request's cookies carry, those that we have signed, without repeats."""
         found = []
-        for value in self._header.values(request):
+        for value in self.header.values(request):
             try:
                 found.append(self._signer.loads(value.encode("ascii")))
             except ValueError:

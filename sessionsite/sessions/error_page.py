@@ -1,0 +1,76 @@
+"""The page for a session that can't be loaded or stored: the app's own, or a plain 503."""
+
+import logging
+
+from pyramid.httpexceptions import HTTPNotFound
+from pyramid.request import Request
+from pyramid.response import Response
+
+from .store import StoreError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 10  # seconds
+
+
+def store_failure(exc: BaseException | None) -> StoreError | None:
+    """Return the store's failure that `exc` is, or was raised because of; None if there is none.
+
+    An error page that asks a store for the session, and raises an error of its own when that
+    fails, fails because of the store all the same.
+    """
+    seen: list[BaseException] = []
+    while exc is not None and exc not in seen:
+        if isinstance(exc, StoreError):
+            return exc
+        seen.append(exc)
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+    return None
+
+
+def error_page(request: Request, exc: Exception) -> Response:
+    """Return the app's page for `exc`; for a store's failure that it can't show, a plain 503.
+
+    Raises `exc` where there is neither, and what the app's page for another error raises.
+    """
+    failure = store_failure(exc)
+    shown = failure or exc
+    try:
+        page = request.invoke_exception_view((type(shown), shown, shown.__traceback__))
+        _ = page.body  # made now: one that is made while it is sent may ask for the session
+    except HTTPNotFound:  # the app has no view for it
+        if failure is None:
+            raise exc from None
+    except Exception as another:
+        if failure is None:
+            raise
+        log.error("The app's page for a session store that is away failed", exc_info=another)
+    else:
+        return page
+    return Response(
+        "The session store can't be reached. Try again in a moment.\n",
+        status=503,
+        content_type="text/plain",
+        headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"},
+    )
+
+
+def become(response: Response, page: Response) -> None:
+    """Turn `response`, which others hold already, into `page`."""
+    discard(response)
+    response.status = page.status
+    response.app_iter = page.app_iter
+    response.headerlist = list(page.headerlist)
+
+
+def discard(response: Response) -> None:
+    """Close the body of a response that nobody will send (PEP 3333)."""
+    body = response.app_iter
+    try:
+        getattr(body, "abandon", getattr(body, "close", _nothing))()
+    except Exception as exc:
+        log.error("The body of a response that is not sent failed to close", exc_info=exc)
+
+
+def _nothing() -> None:
+    pass
