@@ -20,7 +20,7 @@ from .checks import is_weak_secret
 from .cookie_header import CookieHeader
 from .description import SessionDescription
 from .interfaces import IDescribedSessionFactory, ISavedSession
-from .opened import open_session
+from .opening import open_session
 from .payload import check_size, dumps, loads
 from .response import clear_session_cookies, prevent_caching, set_session_cookie
 from .settings import cookie_settings
@@ -167,16 +167,17 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             raised = error or (not options.set_on_exception and getattr(request, "exception", None))
             if raised or not self._dirty or self._spent:
                 return
-            self._spent = True  # unless all goes well
             data = dict(self)
+            if self._when_sent is not None:
+                if dumps(data) != self._when_sent:
+                    raise HeadersSentError(
+                        "the session is in a cookie, and the headers of the response have left"
+                    )
+                return
+            self._spent = True  # unless all goes well
             text = serializer.dumps((self.accessed, self.created, data))
             check_size(data, len(text), MAX_VALUE, "a cookie")
-            if self._when_sent is None:
-                self._value = text.decode("ascii")
-            elif dumps(data) != self._when_sent:
-                raise HeadersSentError(
-                    "the session is in a cookie, and the headers of the response have left"
-                )
+            self._value = text.decode("ascii")
             self._spent = self._dirty = False
 
         def respond(self, request: Request, response: Response) -> bool:

@@ -2,7 +2,7 @@
 
 import logging
 
-from pyramid.httpexceptions import HTTPNotFound
+from pyramid.httpexceptions import HTTPNotFound, HTTPServiceUnavailable
 from pyramid.request import Request
 from pyramid.response import Response
 
@@ -11,6 +11,24 @@ from .store import StoreError
 log = logging.getLogger(__name__)
 
 RETRY_AFTER = 10  # seconds
+TEXT = "The session store can't be reached. Try again in a moment."
+HEADERS = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
+
+
+class StoreErrorPage(StoreError, HTTPServiceUnavailable):  # type: ignore[misc]  # untyped base
+    """A store's failure in an app that has the factory alone: Pyramid shows it as a 503 page.
+
+    The page has none of the error's text.
+    """
+
+    explanation = TEXT
+
+    def __init__(self, text: str) -> None:
+        HTTPServiceUnavailable.__init__(self, headers=HEADERS)
+        self.args = (text,)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 def store_failure(exc: BaseException | None) -> StoreError | None:
@@ -47,23 +65,18 @@ def error_page(request: Request, exc: Exception) -> Response:
         log.error("The app's page for a session store that is away failed", exc_info=another)
     else:
         return page
-    return Response(
-        "The session store can't be reached. Try again in a moment.\n",
-        status=503,
-        content_type="text/plain",
-        headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"},
-    )
+    return Response(f"{TEXT}\n", status=503, content_type="text/plain", headers=HEADERS)
 
 
 def become(response: Response, page: Response) -> None:
     """Turn `response`, which others hold already, into `page`."""
-    discard(response)
+    drop(response)
     response.status = page.status
     response.app_iter = page.app_iter
     response.headerlist = list(page.headerlist)
 
 
-def discard(response: Response) -> None:
+def drop(response: Response) -> None:
     """Close the body of a response that nobody will send (PEP 3333)."""
     body = response.app_iter
     try:

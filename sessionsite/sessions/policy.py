@@ -18,7 +18,7 @@ from pyramid.router import Router
 from pyramid.threadlocal import RequestContext
 from webob import Response as WebObResponse
 
-from .error_page import discard, error_page, store_failure
+from .error_page import drop, error_page, store_failure
 from .opened import KEY, Opened
 from .payload import PayloadError
 from .response import prevent_caching
@@ -77,7 +77,7 @@ def _respond(inner: Policy, environ: Environ, router: Router, opened: Opened) ->
         return response
     except Exception as exc:
         if isinstance(response, WebObResponse):
-            discard(response)
+            drop(response)
         with suppress(*FAILURES):  # the first error is the one to show
             opened.save(exc)
         if store_failure(exc) is None and not isinstance(exc, FAILURES):
@@ -103,7 +103,8 @@ def _stand_around(event: ApplicationCreated) -> None:
     event.app.execution_policy = save_policy(event.app.execution_policy)
 
 
-def _discard(event: IBeforeRetry) -> None:
+def discard(event: IBeforeRetry) -> None:
+    """Store nothing that an attempt has put into a session: another attempt follows."""
     opened = event.environ.get(KEY)
     if opened is not None:
         opened.discard()
@@ -111,4 +112,4 @@ def _discard(event: IBeforeRetry) -> None:
 
 def includeme(config: Configurator) -> None:
     config.add_subscriber(_stand_around, ApplicationCreated)
-    config.add_subscriber(_discard, IBeforeRetry)
+    config.add_subscriber(discard, IBeforeRetry)

@@ -181,6 +181,6 @@ CALLBACKS: list[Place] = [
 ]  # fmt: skip
 """Those that the factory alone can serve."""
 PLACES: list[Place] = [
-    *CALLBACKS, first_new_response, first_finished_callback, before_the_policy, after_the_policy, around_a_copy,
-    plain_wsgi, body,
+    *CALLBACKS, first_new_response, first_finished_callback, before_the_policy, after_the_policy,
+    around_a_copy, plain_wsgi, body,
 ]  # fmt: skip

@@ -1,19 +1,23 @@
 """What is put into a session anywhere in a request is stored, or refused by an error."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from pyramid.config import Configurator
-from pyramid.events import ApplicationCreated, NewRequest
+from pyramid.events import NewResponse
 from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
+from pyramid.wsgi import wsgiapp, wsgiapp2
+from pyramid_retry import BeforeRetry, RetryableException
 from webtest import TestApp
 
 from sessionsite.sessions import SAVE_TWEEN, HeadersSentError, StoreError
+from sessionsite.sessions.opened import KEY
+from sessionsite.sessions.policy import discard
 from sessionsite.sessions.server.token_cookie import Credentials, new_id, new_token
 from tests.harness import free_port
 from tests.sessions import places
@@ -95,6 +99,33 @@ class TestEveryOrder:
         app.get("/")
         assert app.get("/read").json == {"n": 2}
 
+    @both
+    def test_the_factory_alone_stores_what_a_failed_request_has_put_in(
+        self, make_app: Any, kind: str
+    ) -> None:
+        def view(request: Request) -> Response:
+            if count(request).text != "1":
+                raise ZeroDivisionError
+            return done(request)
+
+        app = make_app(view, include=False, setup=add_reader, **FACTORIES[kind])
+        app.get("/")
+        with pytest.raises(ZeroDivisionError):
+            app.get("/")
+        # no response, no cookie
+        assert app.get("/read").json == {"n": 2 if kind == "server" else 1}
+
+    @pytest.mark.parametrize("include", [True, False], ids=["included", "alone"])
+    def test_a_finished_callback_may_add_another(self, make_app: Any, include: bool) -> None:
+        def view(request: Request) -> Response:
+            request.session.get("n")
+            request.add_finished_callback(lambda r: r.add_finished_callback(count))
+            return done(request)
+
+        app = make_app(view, include=include, setup=add_reader)
+        app.get("/")
+        assert app.get("/read").json == {"n": 1}
+
     def test_two_who_would_both_be_last_do_not_wait_for_each_other(self, make_app: Any) -> None:
         def another(request: Request, response: Response) -> None:
             if request.response_callbacks:
@@ -114,13 +145,110 @@ class TestEveryOrder:
         from sessionsite.sessions.payload import dumps
 
         made = []
-        monkeypatch.setattr(
-            "sessionsite.sessions.server.saving.dumps",
-            lambda data: made.append(1) or dumps(data),
-        )
-        app = make_app(count)
-        app.get("/")
+
+        def counted(data: Any) -> str:
+            made.append(data)
+            return dumps(data)
+
+        monkeypatch.setattr("sessionsite.sessions.server.saving.dumps", counted)
+        make_app(count).get("/")
         assert len(made) == 1
+
+
+class TestRetries:
+    def app(self, make_app: Any, kind: str, *, again: bool) -> TestApp:
+        def view(request: Request) -> Response:
+            first = request.environ["retry.attempt"] == 0
+            if first or again:
+                count(request)
+            if first:
+                raise RetryableException
+            return done(request)
+
+        app: TestApp = make_app(
+            view, setup=add_reader, pyramid__includes="pyramid_retry", **FACTORIES[kind]
+        )
+        return app
+
+    @both
+    @pytest.mark.parametrize(("again", "stored"), [(True, {"n": 1}), (False, {})])
+    def test_what_a_discarded_attempt_has_put_in_is_not_stored(
+        self, make_app: Any, kind: str, again: bool, stored: Any
+    ) -> None:
+        app = self.app(make_app, kind, again=again)
+        app.get("/")
+        assert app.get("/read").json == stored
+
+    def test_a_retry_outside_of_a_policy_is_nothing_to_us(self) -> None:
+        discard(BeforeRetry(Request.blank("/"), RetryableException()))
+
+
+class TestSeveralApps:
+    def test_an_app_inside_another_has_sessions_of_its_own(self, make_app: Any) -> None:
+        inner = make_app(count, setup=add_reader, **FACTORIES["cookie"])
+
+        def setup(config: Configurator) -> None:
+            add_reader(config)
+            config.add_route("inner", "/inner*subpath")
+            config.add_view(wsgiapp2(inner.app), route_name="inner")
+
+            def view(request: Request) -> Response:
+                response = wsgiapp2(inner.app)(None, request)
+                count(request)
+                return response
+
+            config.add_route("both", "/both*subpath")
+            config.add_view(view, route_name="both")
+
+        outer = make_app(count, setup=setup, session__cookie_name="outer")
+        outer.get("/")
+        for number in (1, 2):
+            assert outer.get("/inner").text == str(number)
+        assert outer.get("/both").text == "3"
+        assert outer.get("/read").json == {"n": 2}
+        assert outer.get("/inner/read").json == {"n": 3}
+
+    def test_an_app_inside_another_may_have_the_factory_alone(self, make_app: Any) -> None:
+        inner = make_app(count, include=False, **FACTORIES["cookie"])
+
+        def setup(config: Configurator) -> None:
+            config.add_route("inner", "/inner")
+            config.add_view(wsgiapp2(inner.app), route_name="inner")
+
+        outer = make_app(count, setup=setup, session__cookie_name="outer")
+        assert [outer.get("/inner").text for _ in range(3)] == ["1", "2", "3"]
+
+    @pytest.mark.parametrize("include", [True, False], ids=["included", "alone"])
+    def test_a_body_of_an_app_inside_another_may_use_its_session(
+        self, make_app: Any, include: bool
+    ) -> None:
+        def chunks(request: Request) -> Iterator[bytes]:
+            yield b"one"
+            count(request)
+            yield b"two"
+
+        def view(request: Request) -> Response:
+            return Response(app_iter=chunks(request)) if "n" in request.session else count(request)
+
+        def add(config: Configurator, view: Any) -> None:
+            config.add_route("inner", "/inner")
+            config.add_view(view, route_name="inner")
+
+        inner = make_app(done, include=include, setup=lambda config: add(config, view))
+        outer = make_app(
+            done,
+            setup=lambda config: add(config, wsgiapp(inner.app)),
+            session__cookie_name="outer",
+        )
+        assert [outer.get("/inner").text for _ in range(3)] == ["1", "onetwo", "onetwo"]
+        assert rows(inner) == ['{"n":3}']
+
+    def test_nothing_is_left_in_the_environment(self, make_app: Any) -> None:
+        app = make_app(count).app
+        for path in ("/", "/nowhere"):
+            environ = Request.blank(path).environ
+            app(environ, lambda status, headers, exc_info=None: None)
+            assert KEY not in environ
 
 
 SUB = "/sub"
@@ -192,7 +320,7 @@ class TestSubrequests:
             count(request)
             drop_the_table(request)
 
-        view, setup = add_subrequests(share, tweens, use)
+        _, setup = add_subrequests(share, tweens, use)
 
         def pass_on(request: Request) -> Response:
             made = Request.blank(SUB, headers={"Cookie": "another=1"})
@@ -208,6 +336,22 @@ class TestSubrequests:
 
 class TestASubrequestWithOtherCookies:
     """It is another visitor's, for all that we know."""
+
+    @pytest.mark.parametrize("tweens", [True, False])
+    def test_one_that_cannot_be_saved_is_the_503_page(self, make_app: Any, tweens: bool) -> None:
+        def use(request: Request) -> None:
+            count(request)
+            drop_the_table(request)
+
+        def view(request: Request) -> Response:
+            made = Request.blank(SUB, headers={"Cookie": "sessionsite=another"})
+            request.invoke_subrequest(made, use_tweens=tweens)
+            return done(request)
+
+        _, setup = add_subrequests(share=False, tweens=tweens, use=use)
+        response = make_app(view, setup=setup).get("/", status=503)
+        assert "Retry-After" in response.headers
+        assert "Set-Cookie" not in response.headers
 
     def app(self, make_app: Any, kind: str, *, pass_on: bool, more: Any = None) -> TestApp:
         def view(request: Request) -> Response:
@@ -253,15 +397,6 @@ class TestASubrequestWithOtherCookies:
         app = self.app(make_app, "server", pass_on=True, more=count)
         app.get("/")
         assert app.get("/read").json == {"n": 2}
-
-    def test_what_its_subscribers_put_in_is_stored(self, make_app: Any) -> None:
-        app = self.app(
-            make_app,
-            "server",
-            pass_on=True,
-        )
-        app.get("/")
-        assert app.get("/read").json == {"n": 1}
 
     def test_or_refused_where_that_needs_a_cookie(self, make_app: Any) -> None:
         def begin_another(request: Request) -> None:
@@ -394,3 +529,84 @@ class TestAStoreThatIsAway:
         self.assert_unavailable(app.get("/", status=503))
         if fail and page is not stream_messages:  # which fails after the error is dealt with
             assert "ZeroDivisionError" in caplog.text
+
+    def test_it_is_in_an_app_that_has_the_factory_alone(self, make_app: Any) -> None:
+        changes = self.away() | {"session__sql__create_table": "false"}
+        app = make_app(count, include=False, **changes)
+        app.set_cookie("sessionsite", signed(app))
+        response = app.get("/", status=503)
+        self.assert_unavailable(response)
+        assert "127.0.0.1" not in response.text
+
+    def test_an_app_that_has_the_factory_alone_can_have_its_own_page(self, make_app: Any) -> None:
+        def page(request: Request) -> Response:
+            return Response(f"our own: {request.exception}", status=503)
+
+        def setup(config: Configurator) -> None:
+            config.add_exception_view(page, context=StoreError)
+
+        changes = self.away() | {"session__sql__create_table": "false"}
+        app = make_app(count, include=False, setup=setup, **changes)
+        app.set_cookie("sessionsite", signed(app))
+        assert app.get("/", status=503).text.startswith("our own: connection failed")
+
+    def test_the_page_has_what_the_app_puts_on_every_response(self, make_app: Any) -> None:
+        def view(request: Request) -> Response:
+            count(request)
+            request.add_finished_callback(drop_the_table)
+            return done(request)
+
+        def setup(config: Configurator) -> None:
+            def add_header(event: NewResponse) -> None:
+                event.response.headers["X-Frame-Options"] = "DENY"
+
+            config.add_subscriber(add_header, NewResponse)
+
+        response = make_app(view, setup=setup).get("/", status=503)
+        assert response.headers["X-Frame-Options"] == "DENY"
+
+    def test_it_is_though_a_subscriber_fails(
+        self, make_app: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def setup(config: Configurator) -> None:
+            def fail(event: NewResponse) -> None:
+                event.request.session.save()
+                if event.response.status_int == 503:
+                    raise ZeroDivisionError
+
+            config.add_subscriber(fail, NewResponse)
+
+        def view(request: Request) -> Response:
+            count(request)
+            drop_the_table(request)
+            return done(request)
+
+        self.assert_unavailable(make_app(view, setup=setup).get("/", status=503))
+        assert "ZeroDivisionError" in caplog.text
+
+    def test_it_is_where_the_app_asks_the_store_without_a_request(self, make_app: Any) -> None:
+        def setup(config: Configurator) -> None:
+            def policy(environ: dict[str, Any], router: Any) -> Any:
+                raise StoreError("away")
+
+            config.set_execution_policy(policy)
+
+        self.assert_unavailable(make_app(done, setup=setup).get("/", status=503))
+
+    def test_the_tween_leaves_other_errors_alone(self, make_app: Any) -> None:
+        def view(request: Request) -> Response:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            make_app(view).get("/")
+
+    def test_a_page_for_another_error_may_fail(self, make_app: Any) -> None:
+        def view(request: Request) -> Response:
+            request.session["bad"] = {1, 2}
+            return done(request)
+
+        def page(request: Request) -> Response:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            make_app(view, on_error=page).get("/")

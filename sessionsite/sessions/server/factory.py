@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from ..description import SessionDescription
 from ..interfaces import IServerSessionFactory
-from ..opened import open_session
+from ..opening import open_session
 from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store
 from .expiry import Expiry

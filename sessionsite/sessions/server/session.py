@@ -204,6 +204,8 @@ class ServerSession(SessionData):
             self._ambiguous = False
             self._cookie.clear(request, response)  # before a new one is set
         answer, self._row.answer = self._row.answer, None
+        if self._headers_sent:
+            return False
         self._cookie.answer(request, response, answer)
         return answer is not None
 
@@ -212,7 +214,6 @@ class ServerSession(SessionData):
         self._headers_sent = True
 
     def _refuse_cookie(self, what: str) -> None:
-        self._row.spend()
         raise HeadersSentError(
             f"session {self.id}: {what} needs a cookie, and the headers of the response have left"
         )
