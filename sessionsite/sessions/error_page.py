@@ -37,11 +37,11 @@ def store_failure(exc: BaseException | None) -> StoreError | None:
     An error page that asks a store for the session, and raises an error of its own when that
     fails, fails because of the store all the same.
     """
-    seen: list[BaseException] = []
-    while exc is not None and exc not in seen:
+    seen: set[int] = set()
+    while exc is not None and id(exc) not in seen:
         if isinstance(exc, StoreError):
             return exc
-        seen.append(exc)
+        seen.add(id(exc))
         exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
     return None
 
@@ -49,7 +49,8 @@ def store_failure(exc: BaseException | None) -> StoreError | None:
 def error_page(request: Request, exc: Exception) -> Response:
     """Return the app's page for `exc`; for a store's failure that it can't show, a plain 503.
 
-    Raises `exc` where there is neither, and what the app's page for another error raises.
+    An app's page for a store's failure is marked as such. Raises `exc` where there is no page, and
+    what the app's page for another error raises.
     """
     failure = store_failure(exc)
     shown = failure or exc
@@ -64,8 +65,21 @@ def error_page(request: Request, exc: Exception) -> Response:
             raise
         log.error("The app's page for a session store that is away failed", exc_info=another)
     else:
+        if failure is not None:
+            mark_unavailable(page)
         return page
     return Response(f"{TEXT}\n", status=503, content_type="text/plain", headers=HEADERS)
+
+
+def mark_unavailable(page: Response) -> None:
+    """Say on an app's page for a store's failure that it is none of the app's, and will pass.
+
+    A page for every error says 500 by habit; robots, proxies and alarms read the status.
+    """
+    if page.status_int == 500:
+        page.status_int = 503
+    if page.status_int == 503 and "Retry-After" not in page.headers:
+        page.headers["Retry-After"] = str(RETRY_AFTER)
 
 
 def become(response: Response, page: Response) -> None:
@@ -79,11 +93,9 @@ def become(response: Response, page: Response) -> None:
 def drop(response: Response) -> None:
     """Close the body of a response that nobody will send (PEP 3333)."""
     body = response.app_iter
+    close = getattr(body, "abandon", None) or getattr(body, "close", None)
     try:
-        getattr(body, "abandon", getattr(body, "close", _nothing))()
+        if close is not None:
+            close()
     except Exception as exc:
         log.error("The body of a response that is not sent failed to close", exc_info=exc)
-
-
-def _nothing() -> None:
-    pass

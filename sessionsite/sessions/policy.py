@@ -18,7 +18,7 @@ from pyramid.router import Router
 from pyramid.threadlocal import RequestContext
 from webob import Response as WebObResponse
 
-from .error_page import drop, error_page, store_failure
+from .error_page import drop, error_page, mark_unavailable, store_failure
 from .opened import KEY, Opened
 from .payload import PayloadError
 from .response import prevent_caching
@@ -65,6 +65,8 @@ def _respond(inner: Policy, environ: Environ, router: Router, opened: Opened) ->
         response = inner(environ, router)
         if not isinstance(response, WebObResponse):  # any WSGI app will do for Pyramid
             response = Request(environ).get_response(response)
+        if isinstance(getattr(opened.request, "exception", None), StoreError):
+            mark_unavailable(response)
         if environ["REQUEST_METHOD"] == "HEAD" or not is_stream(response, environ):
             opened.save()
             opened.respond(response)

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pyramid import testing
 from pyramid.config import Configurator
 from pyramid.events import NewResponse
 from pyramid.interfaces import ISessionFactory
@@ -610,3 +611,46 @@ class TestAStoreThatIsAway:
 
         with pytest.raises(ZeroDivisionError):
             make_app(view, on_error=page).get("/")
+
+    @pytest.mark.parametrize("fail", ["load", "save"])
+    @pytest.mark.parametrize(
+        ("own", "sent"), [(500, "503"), (503, "503"), (200, "200"), (404, "404")]
+    )
+    def test_the_apps_page_for_every_error_says_so(
+        self, make_app: Any, fail: str, own: int, sent: str
+    ) -> None:
+        def view(request: Request) -> Response:
+            count(request)
+            drop_the_table(request)
+            return done(request)
+
+        def page(request: Request) -> Response:
+            return Response("our own", status=own)
+
+        changes: dict[str, str] = {}
+        if fail == "load":
+            changes = self.away() | {"session__sql__create_table": "false"}
+        app = make_app(view, on_error=page, **changes)
+        if fail == "load":
+            app.set_cookie("sessionsite", signed(app))
+        response = app.get("/", expect_errors=True)
+        assert response.status[:3] == sent
+        assert response.text == "our own"
+        assert ("Retry-After" in response.headers) is (sent == "503")
+
+    def test_the_app_says_when_to_come_back(self, make_app: Any) -> None:
+        def page(request: Request) -> Response:
+            return Response(status=503, retry_after=77)
+
+        changes = self.away() | {"session__sql__create_table": "false"}
+        app = make_app(count, on_error=page, **changes)
+        app.set_cookie("sessionsite", signed(app))
+        assert app.get("/", status=503).headers["Retry-After"] == "77"
+
+
+def test_a_request_of_a_test_may_be_anything(make_app: Any) -> None:
+    app = make_app(count).app
+    factory = app.registry.getUtility(ISessionFactory)
+    with testing.testConfig(request=object()):
+        assert factory(testing.DummyRequest()).new
+        assert TestApp(app).get("/").text == "1"
