@@ -27,7 +27,7 @@ from .interfaces import (
     IStoredSession,
 )
 from .memory import MemoryStore
-from .payload import PayloadError
+from .payload import PayloadError, stored_as
 from .pruner import PRUNE_BATCH, Pruner, prune_all
 from .response import prevent_caching
 from .server.factory import ServerSessionFactory
@@ -72,6 +72,7 @@ __all__ = [
     "prune_all",
     "server_settings",
     "session_factory",
+    "stored_as",
 ]
 
 log = logging.getLogger(__name__)

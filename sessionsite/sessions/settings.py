@@ -89,6 +89,12 @@ class CookieSettings:
         "`session.secure = true` and `session.samesite = None`.",
         default=False,
     )
+    coerce_keys: bool = key(
+        BOOLEAN,
+        "Whether JSON may make a text of a dictionary's key that is none: 7 comes back as `'7'`. "
+        "Otherwise such a key is an error that names its path.",
+        default=False,
+    )
     allow_insecure: tuple[str, ...] = key(
         words("names"),
         "[Refusals at start](#what-is-refused-at-start) that are to be warnings: `httponly`, "

@@ -147,9 +147,9 @@ class TestEveryOrder:
 
         made = []
 
-        def counted(data: Any) -> str:
-            made.append(data)
-            return dumps(data)
+        def counted(*args: Any, **options: Any) -> str:
+            made.append(args)
+            return dumps(*args, **options)
 
         monkeypatch.setattr("sessionsite.sessions.server.saving.dumps", counted)
         make_app(count).get("/")

@@ -48,6 +48,8 @@ IMPORTS = {
     "sessions.ini": set(),
     "sessions.store": set(),
     "sessions.payload": set(),
+    "sessions.data": {"sessions.payload"},
+    "sessions.cookie_state": {"sessions.payload"},
     "sessions.signing": set(),
     "sessions.settings": {"sessions.checks", "sessions.ini"},
     "sessions.checks": {"sessions.ini"},
@@ -72,9 +74,9 @@ IMPORTS = {
     },
     "sessions.tween": {"sessions.error_page"},
     "sessions.cookie": {
-        "sessions.checks", "sessions.cookie_header", "sessions.description",
-        "sessions.interfaces", "sessions.opening", "sessions.payload", "sessions.response",
-        "sessions.settings", "sessions.signing", "sessions.store",
+        "sessions.checks", "sessions.cookie_header", "sessions.cookie_state", "sessions.data",
+        "sessions.description", "sessions.interfaces", "sessions.opening", "sessions.payload",
+        "sessions.response", "sessions.settings", "sessions.signing", "sessions.store",
     },
     "sessions.server": {
         "sessions.ini", "sessions.server.factory", "sessions.settings", "sessions.sql",
@@ -87,15 +89,21 @@ IMPORTS = {
         "sessions.server.token_cookie", "sessions.settings", "sessions.store",
     },
     "sessions.server.session": {
-        "sessions.interfaces", "sessions.payload", "sessions.response", "sessions.retry",
-        "sessions.server.saving", "sessions.server.token_cookie", "sessions.store",
+        "sessions.data", "sessions.interfaces", "sessions.payload", "sessions.response",
+        "sessions.retry", "sessions.server.saving", "sessions.server.token_cookie",
+        "sessions.store",
+    },
+    "sessions.server.rotation": {
+        "sessions.payload", "sessions.server.expiry", "sessions.server.token_cookie",
+        "sessions.store",
     },
     "sessions.server.standing": {
         "sessions.server.expiry", "sessions.server.token_cookie", "sessions.store",
     },
     "sessions.server.saving": {
         "sessions.payload", "sessions.server.expiry", "sessions.server.merge",
-        "sessions.server.token_cookie", "sessions.store",
+        "sessions.server.rotation", "sessions.server.token_cookie", "sessions.settings",
+        "sessions.store",
     },
     "sessions.server.token_cookie": {
         "sessions.cookie_header", "sessions.response", "sessions.settings", "sessions.signing",

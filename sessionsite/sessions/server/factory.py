@@ -19,7 +19,7 @@ from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store
 from .expiry import Expiry
 from .saving import SessionRow
-from .session import ServerSession
+from .session import ServerSession, UnopenedSession
 from .standing import Standing, standing
 from .token_cookie import Credentials, TokenCookie, hash_token
 
@@ -30,12 +30,14 @@ _UNREADABLE = "Session %s can't be read, a new one takes its place: %s"
 _FIRST, _LAST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1971, 9000))
 # More signed cookies of our name than that are no accident, and each one costs a read.
 MAX_COOKIES = 4
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The row that a cookie names, and what the cookie's token is to it."""
+    """What a cookie holds, the row that it names, and what the cookie's token is to the row."""
 
+    credentials: Credentials
     record: Record
     token_hash: bytes
     standing: Standing
@@ -103,13 +105,29 @@ class ServerSessionFactory:
             return self._session(ambiguous=True)
         for each in live.values():
             try:
-                return self._session(each.record, each.token_hash)
+                return self._session(each.credentials, each.record, each.token_hash)
             except ValueError as exc:
                 log.warning(_UNREADABLE, each.record.id, exc)
                 return self._session()
         for each in known:
             self._log_or_end(each, now)
-        return self._session(detached=any(each.standing is Standing.REPLACED for each in known))
+        return self._unopened(request, presented, known)
+
+    def _unopened(
+        self, request: Request, presented: list[Credentials], known: list[Found]
+    ) -> ServerSession:
+        """Return a new session for a request none of whose cookies opens one.
+
+        The form that the visitor still has before them must work: its answer may have been lost,
+        or the session has ended. What a page shows from now on has a CSRF token of its own, unless
+        nothing can be stored.
+        """
+        replaced = [each for each in known if each.standing is Standing.REPLACED]
+        if replaced:
+            return self._session(replaced[0].credentials, detached=True)
+        if presented and request.method not in SAFE_METHODS:
+            return self._session(presented[0])
+        return self._session()
 
     def _find(self, credentials: Credentials, now: dt.datetime) -> Found | None:
         try:
@@ -128,7 +146,8 @@ class ServerSessionFactory:
             log.info("Session %s: over, by a lifetime that was lowered since", record.id)
             return None
         token_hash = hash_token(credentials.token)
-        return Found(record, token_hash, standing(record, token_hash, self.expiry, now))
+        stands = standing(record, token_hash, self.expiry, now)
+        return Found(credentials, record, token_hash, stands)
 
     def _log_or_end(self, found: Found, now: dt.datetime) -> None:
         """Say what is known of a token that opens nothing; a copied one may end the session."""
@@ -149,6 +168,7 @@ class ServerSessionFactory:
 
     def _session(
         self,
+        came_with: Credentials | None = None,
         record: Record | None = None,
         token_hash: bytes | None = None,
         *,
@@ -160,11 +180,13 @@ class ServerSessionFactory:
             store=self.store,
             expiry=self.expiry,
             now=self.now,
+            settings=self.settings,
             presented=token_hash,
-            max_bytes=self.settings.max_bytes,
+            came_with=came_with,
             detached=detached,
         )
-        return ServerSession(
+        kind = UnopenedSession if came_with and record is None else ServerSession
+        return kind(
             row,
             self.cookie,
             cache_control=self.settings.cache_control,

@@ -4,17 +4,17 @@ What has changed is found by comparing the JSON text with the one that was loade
 method is wrapped, and a change deep inside is seen like any other.
 """
 
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pyramid.request import Request
 from pyramid.response import Response
 from zope.interface import implementer
 
+from ..data import SessionData
 from ..interfaces import IStoredSession
-from ..payload import CSRF_KEY, FLASH_PREFIX, PayloadError, dumps, loads
+from ..payload import CSRF_KEY, PayloadError, loads
 from ..response import prevent_caching
 from ..retry import is_error_retryable
 from ..store import HeadersSentError, SessionEndedError
@@ -22,34 +22,6 @@ from .saving import SessionRow
 from .token_cookie import TokenCookie
 
 T = TypeVar("T")
-
-
-class SessionData(dict[str, Any]):
-    """A dict with the flash queues and the CSRF token of Pyramid's `ISession`.
-
-    They live under the same keys as in Pyramid's own cookie session.
-    """
-
-    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
-        messages = self.setdefault(FLASH_PREFIX + queue, [])
-        if allow_duplicate or msg not in messages:
-            messages.append(msg)
-
-    def pop_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.pop(FLASH_PREFIX + queue, [])
-        return messages
-
-    def peek_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.get(FLASH_PREFIX + queue, [])
-        return messages
-
-    def new_csrf_token(self) -> str:
-        token = self[CSRF_KEY] = secrets.token_hex(20)
-        return token
-
-    def get_csrf_token(self) -> str:
-        token: str | None = self.get(CSRF_KEY)
-        return token or self.new_csrf_token()
 
 
 @implementer(IStoredSession)
@@ -109,51 +81,43 @@ class ServerSession(SessionData):
     def changed(self) -> None:
         """Do nothing: changes are found by comparing."""
 
-    def invalidate(self) -> None:
-        """End the session: its row is deleted, and what is put in from now on is a new one."""
+    def get_csrf_token(self) -> str:
+        token: str | None = self.get(CSRF_KEY)
+        if not token:
+            token = self[CSRF_KEY] = self._row.next_token.csrf_token
+        return token
+
+    def _text(self, data: Mapping[str, Any]) -> str:
+        return self._row.dumps(data)
+
+    def _invalidate(self) -> None:
         self.clear()
         self._row.end()
         self._start()
 
-    def regenerate(self) -> None:
-        """Give the session a new token and keep the data; the old token is dead at once.
-
-        Call it whenever privileges change, at login above all (ASVS 7.2.4).
-        """
+    def _regenerate(self) -> None:
         if self._headers_sent:
             self._refuse_cookie("a new token")
         self._row.rotate()
 
-    def touch(self) -> None:
-        """Push the idle time-out back with this request, even if that is not due yet."""
+    def _touch(self) -> None:
         self._row.touch()
 
-    def reload(self) -> None:
-        """Drop the changes that are not stored, and take the newest data from the store.
-
-        Raises `SessionEndedError`, `StoreError`.
-        """
+    def _reload(self) -> None:
         try:
             self._fill(self._row.reload())
         except ValueError as exc:
             self._row.spend()
             raise SessionEndedError(f"session {self.id} can't be read: {exc}") from exc
 
-    def transact(self, change: Callable[["ServerSession"], T]) -> T:
-        """Call `change(session)` on the newest data, alone, and store what it leaves.
-
-        For what can't be merged: a counter, a stock. It runs under the row's lock; what was
-        pending in the session is merged in first and stored with it. `change` may be called
-        again, so it should do nothing but change the session. Returns what `change` returns;
-        what it raises leaves the row as it was. Raises `SessionEndedError`, `StoreError`.
-        """
+    def _transact(self, change: Callable[[Self], T]) -> T:
         if self._headers_sent and self._row.record is None:
             self._refuse_cookie("a new session")
         ours = dict(self)
-        before = dumps(ours)
+        before = self._text(ours)
         results: list[T] = []
 
-        def apply(newest: str) -> "ServerSession":
+        def apply(newest: str) -> Mapping[str, Any]:
             self._fill(newest)
             results.append(change(self))
             return self
@@ -165,13 +129,7 @@ class ServerSession(SessionData):
             raise
         return results[-1]
 
-    def save(self) -> None:
-        """Store what has changed, now, and never twice.
-
-        Raises `PayloadError` for what JSON or `session.max_bytes` can't hold, `HeadersSentError`
-        for a new session whose cookie can't be sent any more, and `StoreError`: the session is
-        spent then, since it is unknown what has reached the store.
-        """
+    def _save(self) -> None:
         if self._headers_sent and self._row.record is None and self and not self._row.spent:
             self._row.save({})  # a session that has ended before it
             self._refuse_cookie("a new session")
@@ -217,3 +175,15 @@ class ServerSession(SessionData):
         raise HeadersSentError(
             f"session {self.id}: {what} needs a cookie, and the headers of the response have left"
         )
+
+
+class UnopenedSession(ServerSession):
+    """A new session for a request with a cookie that we have signed, and that opens nothing.
+
+    Its CSRF token is the one that goes with the cookie, so that a form which came with that cookie
+    works. The token alone is nothing to store, and so it is no item of the dict.
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:
+        # for any storage policy of Pyramid's, which ask for the token in this way
+        return super().get(key, self._row.next_token.csrf_token if key == CSRF_KEY else default)
