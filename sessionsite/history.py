@@ -67,9 +67,9 @@ def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
 
 
 def includeme(config: Configurator) -> None:
-    # The tween stands under the one that saves, so that its change is saved, and under the
-    # toolbar's, so that the toolbar shows it. It stands over the app's commit and the exception
-    # views: an error page is no visit.
+    # The tween stands under the one that makes a page of a store's failure, and under the
+    # toolbar's, so that the toolbar shows its change. It stands over the app's commit and the
+    # exception views: an error page is no visit.
     config.add_tween(
         "sessionsite.history.history_tween_factory",
         under=[SAVE_TWEEN, "pyramid_debugtoolbar.toolbar_tween_factory"],

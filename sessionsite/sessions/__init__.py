@@ -18,6 +18,7 @@ from pyramid.registry import Registry
 from pyramid.tweens import EXCVIEW, INGRESS
 
 from .description import SessionDescription, describe
+from .error_page import RETRY_AFTER
 from .ini import ConfigurationError, expand_environment, resolve
 from .interfaces import (
     IDescribedSessionFactory,
@@ -26,13 +27,14 @@ from .interfaces import (
     IStoredSession,
 )
 from .memory import MemoryStore
-from .payload import PayloadError
+from .payload import PayloadError, stored_as
 from .pruner import PRUNE_BATCH, Pruner, prune_all
 from .response import prevent_caching
 from .server.factory import ServerSessionFactory
 from .server.session import ServerSession
 from .settings import server_settings
 from .store import (
+    HeadersSentError,
     MalformedRecordError,
     Record,
     RecordExistsError,
@@ -40,7 +42,6 @@ from .store import (
     SessionStore,
     StoreError,
 )
-from .tween import RETRY_AFTER
 
 __all__ = [
     "FACTORY_KEY",
@@ -48,6 +49,7 @@ __all__ = [
     "RETRY_AFTER",
     "SAVE_TWEEN",
     "ConfigurationError",
+    "HeadersSentError",
     "IDescribedSessionFactory",
     "ISavedSession",
     "IServerSessionFactory",
@@ -70,6 +72,7 @@ __all__ = [
     "prune_all",
     "server_settings",
     "session_factory",
+    "stored_as",
 ]
 
 log = logging.getLogger(__name__)
@@ -98,7 +101,9 @@ def ping(registry: Registry) -> None:
 
 
 def _prevent_caching(event: NewResponse) -> None:
-    if "session" in event.request.__dict__:  # whichever factory it came from
+    session = event.request.__dict__.get("session")  # not request.session: that would open one
+    # Ours see to it themselves, later.
+    if session is not None and not ISavedSession.providedBy(session):
         prevent_caching(event.response)
 
 
@@ -127,5 +132,6 @@ def includeme(config: Configurator) -> None:
     # also for a factory that the app sets itself, if it provides IServerSessionFactory
     config.add_subscriber(_start_pruner, ApplicationCreated)
     config.add_subscriber(_warn_of_toolbar, ApplicationCreated)
+    config.include(".policy")
     config.add_tween(SAVE_TWEEN, under=INGRESS, over=["pyramid_tm.tm_tween_factory", EXCVIEW])
     config.add_subscriber(_prevent_caching, NewResponse)

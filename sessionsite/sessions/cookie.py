@@ -5,11 +5,11 @@ play it back until its idle time-out. Of two parallel requests the later answer 
 """
 
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pyramid.request import Request
 from pyramid.response import Response
@@ -18,47 +18,21 @@ from zope.interface import directlyProvides, implementer
 
 from .checks import is_weak_secret
 from .cookie_header import CookieHeader
+from .cookie_state import CookieState, CookieStateSerializer, new_id
+from .data import SessionData
 from .description import SessionDescription
 from .interfaces import IDescribedSessionFactory, ISavedSession
-from .payload import check_size, dumps, loads
-from .response import clear_session_cookies, partition_cookie, set_session_cookie
+from .opening import open_session
+from .payload import EMPTY, PayloadError, check_size, dumps, loads
+from .response import clear_session_cookies, prevent_caching, set_session_cookie
 from .settings import cookie_settings
 from .signing import RotatingSigner
+from .store import HeadersSentError
 
 log = logging.getLogger(__name__)
 
 MAX_VALUE = 4064  # bytes; Pyramid's own limit
-MAX_SECONDS = 2**35  # the times of a cookie end in the year 3058; any number may be signed
 T = TypeVar("T")
-
-
-class TimedOutError(ValueError):
-    """The session in a cookie has been idle for too long."""
-
-
-class _CookieState:
-    """The JSON serializer for (seen, created, data), strict about what comes back."""
-
-    def __init__(self, timeout: int | None) -> None:
-        self._timeout = timeout
-
-    def dumps(self, appstruct: tuple[float, float, dict[str, Any]]) -> bytes:
-        seen, created, data = appstruct
-        return f"[{int(seen)},{int(created)},{dumps(data)}]".encode("ascii")
-
-    def loads(self, bstruct: bytes) -> tuple[int, int, dict[str, Any]]:
-        """Return what `dumps` was given. Raises ValueError for anything else, and for a timed-out
-        session, which Pyramid empties but takes for an old one.
-        """
-        head = re.match(rb"\[(\d{1,11}),(\d{1,11}),(.*)\]", bstruct, re.DOTALL)
-        if head is None:
-            raise ValueError("no session state")
-        seen, created = int(head[1]), int(head[2])
-        if max(seen, created) > MAX_SECONDS:
-            raise ValueError("times out of range")
-        if self._timeout is not None and time.time() - seen > self._timeout:
-            raise TimedOutError
-        return seen, created, loads(head[3].decode("ascii"))
 
 
 def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Request], Any]:
@@ -75,9 +49,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             "`sessionsite generate-secret` prints it"
         )
     header = CookieHeader(options.cookie_name)
-    serializer = RotatingSigner(
-        options.secrets, "sessionsite.cookie.", _CookieState(options.timeout)
-    )
+    serializer = RotatingSigner(options.secrets, "sessionsite.cookie.", CookieStateSerializer())
     base = BaseCookieSessionFactory(
         serializer,
         cookie_name=options.cookie_name,
@@ -92,21 +64,18 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         set_on_exception=options.set_on_exception,
     )
 
-    def _is_readable(value: str) -> bool:
+    def _read(value: str) -> CookieState | None:
         try:
-            serializer.loads(value.encode("latin-1"))
-        except TimedOutError:
-            return False
+            state: CookieState = serializer.loads(value.encode("latin-1"))
         except ValueError as exc:
             log.warning("A cookie that holds no session of this site was ignored: %s", exc)
-            return False
-        return True
-
-    def _clear(request: Request, response: Response) -> None:
-        clear_session_cookies(request, response, options, options.secure is True)
+            return None
+        if options.timeout is not None and time.time() - state.seen > options.timeout:
+            return None
+        return state
 
     @implementer(ISavedSession)
-    class CookieSession(base):  # type: ignore[misc, valid-type]  # Pyramid makes it at run time
+    class CookieSession(SessionData, base):  # type: ignore[misc, valid-type]  # Pyramid makes it
         """Pyramid's `CookieSession`, where it falls short of what `ISession` promises."""
 
         created: int
@@ -116,67 +85,157 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         )
         _over = False
         _spent = False
+        _value: str | None = None  # of the next cookie
+        _when_sent: str | None = None  # the data when the headers left
 
         def __init__(self, request: Request) -> None:
-            values = [value for value in header.values(request) if _is_readable(value)]
-            # Pyramid reads its cookie from WebOb's dictionary, whose parser accepts more names.
-            one = {options.cookie_name: values[0]} if len(values) == 1 else {}
-            super().__init__(SimpleNamespace(cookies=one))
-            self.request = request
-            self.created = int(self.created)
-            if len(values) > 1:
+            values = header.values(request)
+            states = [state for value in values if (state := _read(value)) is not None]
+            super().__init__(SimpleNamespace(cookies={}))  # Pyramid's parser accepts more names
+            self.request = None  # see `changed`
+            self._begin(states[0] if len(states) == 1 else None)
+            self._came_with = self._stored
+            self._ambiguous = len(states) > 1
+            if self._ambiguous:
                 log.warning(
                     "A request came with several cookies that open a session. One of them may "
                     "have been planted: none is opened, and all are cleared"
                 )
-                request.add_response_callback(_clear)
+
+        def changed(self) -> None:
+            """Have the cookie set; Pyramid's adds a callback here, which other callbacks outrun."""
+            self._dirty = True
+
+        def _begin(self, state: CookieState | None) -> None:
+            self.new = state is None
+            if state is None:
+                now = int(time.time())
+                state = CookieState(now, now, EMPTY, new_id())
+            self.created = state.created
+            self.accessed = self.renewed = state.seen
+            self.id = state.id
+            """Random and public, safe to log."""
+            self._stored = state.payload
+            self._fill(state.payload)
+
+        @property
+        def seen_at(self) -> datetime:
+            """When the cookie was last sent before this request, aware and in UTC."""
+            return datetime.fromtimestamp(self.renewed, UTC)
+
+        @property
+        def expires_at(self) -> datetime | None:
+            """When the session ends if this request is its last; in UTC, None for never."""
+            if options.timeout is None:
+                return None
+            last = time.time() if self._dirty or self.new else self.renewed
+            return datetime.fromtimestamp(last, UTC) + timedelta(seconds=options.timeout)
 
         @property
         def size(self) -> int:
             """How many bytes of JSON text there are in the cookie."""
-            return len(dumps(dict(self)))
+            return len(self._text(self._plain()))
 
-        def invalidate(self) -> None:
-            """End the session as far as a cookie can: the browser's copy is replaced."""
-            super().invalidate()
-            self._over = not self.new
-            self.new = True
-            self.created = int(time.time())
-
-        def __ior__(self, other: Any) -> Any:
+        def __ior__(self, other: Any) -> Any:  # type: ignore[misc]
             self.update(other)
             return self
 
-        def transact(self, change: Callable[[Any], T]) -> T:
-            """Call `change(session)` on the data at hand; a cookie has no newer data."""
-            result = change(self)
+        def _text(self, data: Mapping[str, Any]) -> str:
+            return dumps(data, self._stored, coerce_keys=options.coerce_keys)
+
+        def _invalidate(self) -> None:
+            self.clear()
+            self._over = self._over or not self.new
+            self._begin(None)
+
+        def _regenerate(self) -> None:
+            """A signed cookie has no token; what changes is the CSRF token."""
+
+        def _touch(self) -> None:
+            self.accessed = int(time.time())
             self.changed()
+
+        def _reload(self) -> None:
+            self._fill(self._stored)
+
+        def _save(self) -> None:
+            """Make the cookie that the response is to set.
+
+            Raises `HeadersSentError` where there can be none any more.
+            """
+            payload = self._text(self._plain())
+            if payload != self._stored:  # deep inside, perhaps, where Pyramid's does not look
+                self._dirty = True
+            if not self._dirty:
+                return
+            if self._when_sent is None:
+                self._value = self._cookie_value(payload)
+                self._stored = payload
+                self._dirty = False
+            elif payload != self._when_sent:
+                raise HeadersSentError(
+                    "the session is in a cookie, and the headers of the response have left"
+                )
+
+        def _transact(self, change: Callable[[Self], T]) -> T:
+            before = self._text(self._plain())
+            try:
+                result = change(self)
+                self._save()
+            except BaseException:
+                self._fill(before)
+                raise
             return result
 
+        def _plain(self) -> dict[str, Any]:
+            return dict(dict.items(self))  # Pyramid's own `items` makes a visit of it
+
+        def _cookie_value(self, payload: str) -> str:
+            """Return the cookie's value. Raises `PayloadError`."""
+            state = CookieState(int(self.accessed), self.created, payload, self.id)
+            value = serializer.dumps(state).decode("ascii")
+            check_size(self, len(value), MAX_VALUE, "a cookie")
+            return value
+
+        def _fill(self, text: str) -> None:
+            dict.clear(self)
+            dict.update(self, loads(text))
+
         def save_for_response(self, request: Request, error: Exception | None = None) -> None:
-            """Raise `PayloadError` now, while there can still be an error page."""
-            if error is None and self._dirty and not self._spent:
-                self._spent = True  # unless all goes well
-                self._check()
-                self._spent = False
+            """Make the cookie now, while there can still be an error page for `PayloadError`."""
+            raised = error or (not options.set_on_exception and getattr(request, "exception", None))
+            if raised or self._spent:
+                return
+            try:
+                self._save()
+            except PayloadError:
+                self._spent = True
+                raise
 
-        def _check(self) -> None:
-            data = dict(self)
-            size = len(serializer.dumps((self.accessed, self.created, data)))
-            check_size(data, size, MAX_VALUE, "a cookie")
-
-        def _set_cookie(self, response: Response) -> bool:
-            if self._spent:
-                return False  # an error page is on its way
+        def respond(self, request: Request, response: Response) -> bool:
+            """Tell browser and caches of the session; True if the last header is its cookie."""
+            prevent_caching(response, options.cache_control)
+            secure = options.secure is True
+            if self._ambiguous:
+                self._ambiguous = False
+                clear_session_cookies(request, response, options, secure)
+            value, self._value = self._value, None
+            if value is None or not (dict(self) or self._over or not self.new):
+                return False
             if dict(self) or not self.new:
-                self._check()
-                sent = bool(super()._set_cookie(response))  # not after an error, if so configured
-                if sent and options.partitioned:
-                    partition_cookie(response)
-                return sent
-            if self._over:
-                set_session_cookie(response, options, "", 0, options.secure is True)
-            return self._over
+                set_session_cookie(response, options, value, options.max_age, secure)
+            else:
+                set_session_cookie(response, options, "", 0, secure)
+            return True
 
-    directlyProvides(CookieSession, IDescribedSessionFactory)
-    return CookieSession
+        def headers_sent(self) -> None:
+            """Refuse every change from now on; to read on is no change."""
+            self._when_sent = self._came_with if self._dirty else self._stored
+
+    def factory(request: Request) -> Any:
+        """Return the session of `request`."""
+        return open_session(request, header, CookieSession, CookieSession)
+
+    factory.description = CookieSession.description  # type: ignore[attr-defined]
+    directlyProvides(factory, IDescribedSessionFactory)
+    return factory

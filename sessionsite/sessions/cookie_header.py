@@ -27,7 +27,9 @@ class CookieHeader:
 
     def values(self, request: Request) -> list[str]:
         """Return the values that the request's cookies of this name have, each of them once."""
-        header: str = request.environ.get("HTTP_COOKIE", "")
+        header: str | None = request.environ.get("HTTP_COOKIE")
+        if header is None:
+            return self._given(request)
         if self._name not in header:
             return []
         values = []
@@ -44,6 +46,13 @@ class CookieHeader:
                 self._name,
             )
         return list(dict.fromkeys(values))
+
+    def _given(self, request: Request) -> list[str]:
+        """Return the value of a request without a header: Pyramid's DummyRequest has a dict."""
+        value = request.cookies.get(self._name)
+        if isinstance(value, bytes):
+            value = value.decode("latin-1")
+        return [] if value is None else [value]
 
 
 def _unquoted(value: str) -> str:

@@ -29,20 +29,60 @@ class IServerSessionFactory(IDescribedSessionFactory):
 
 
 class ISavedSession(ISession):
-    """A session that the tween saves, while there can still be an error page."""
+    """A session of ours, of either factory: what an app calls, and the tween's save.
 
-    def save_for_response(request, error=None):
-        """Store what has changed; `error` is the exception that ends the request, if one does.
-
-        Raises `StoreError`, `PayloadError`.
-        """
-
-    size = Attribute("how many bytes of JSON text are kept for it")
-
-
-class IStoredSession(ISavedSession):
-    """A session that has a row in a `SessionStore`."""
+    A change anywhere inside is seen by `save`. The methods below are a RuntimeError inside the
+    change of `transact`. A copy and a pickle are plain dicts.
+    """
 
     id = Attribute("its public name: random, safe to log, the same through every rotation")
     seen_at = Attribute("when it was last stored before this request, aware and in UTC")
     expires_at = Attribute("when it ends if this request is its last, in UTC; None for never")
+    size = Attribute("how many bytes of JSON text are kept for it")
+
+    def regenerate():
+        """Give it a new token and a new CSRF token; data and id stay. A signed cookie has no token.
+
+        For every change of privileges, a login above all (ASVS 7.2.4).
+        """
+
+    def touch():
+        """Push the idle time-out back with this request, even if that is not due yet."""
+
+    def save():
+        """Store what has changed now; a cookie is checked now, and leaves with the response.
+
+        Raises `StoreError`, `PayloadError`.
+        """
+
+    def reload():
+        """Drop the changes that are not stored, and take the newest data that can be had.
+
+        Raises `SessionEndedError`, `StoreError`.
+        """
+
+    def transact(change):
+        """Call `change(session)` on the newest data, alone; return what it returns.
+
+        Only a store has newer data, and a lock. What `change` raises undoes it. Raises
+        `SessionEndedError`, `StoreError`, `PayloadError`.
+        """
+
+    def save_for_response(request, error=None):
+        """Store what has changed; `error` is the exception that ends the request, if one does.
+
+        Raises `StoreError`, `PayloadError`, `HeadersSentError`.
+        """
+
+    def respond(request, response):
+        """Tell browser and caches of it; return whether the last header is the cookie now."""
+
+    def headers_sent():
+        """Take note that no cookie can be sent any more: what needs one is refused from now on."""
+
+
+class IStoredSession(ISavedSession):
+    """A session that has a row in a `SessionStore`.
+
+    It can be ended from outside, parallel changes are merged, and `transact` holds the row's lock.
+    """

@@ -35,14 +35,9 @@ def set_session_cookie(
         httponly=settings.httponly,
         samesite=settings.samesite,
     )
-    if settings.partitioned:
-        partition_cookie(response)
-
-
-def partition_cookie(response: Response) -> None:
-    """Add `Partitioned` (CHIPS) to the cookie that was set last; WebOb does not know it."""
-    name, value = response.headerlist[-1]
-    response.headerlist[-1] = (name, f"{value}; Partitioned")
+    if settings.partitioned:  # CHIPS; WebOb does not know it
+        name, value = response.headerlist[-1]
+        response.headerlist[-1] = (name, f"{value}; Partitioned")
 
 
 def clear_session_cookies(
@@ -80,12 +75,84 @@ def _paths(request: Request) -> list[str]:
     return list(dict.fromkeys([*above, path]))[:MAX_PATHS]
 
 
-def prevent_caching(response: Response) -> None:
-    """Let no cache keep `response`, or give it to another visitor (RFC 9111, 5.2.2)."""
-    headers = response.headers
-    headers["Cache-Control"] = "private, no-store"
-    vary = headers.get("Vary")
+def prevent_caching(response: Response, mode: str = "no-store") -> None:
+    """Let no cache give `response` to another visitor (RFC 9111, 5.2.2).
+
+    A view that has said how long the visitor's own cache may keep it is left its word, and any
+    other gets `no-store`. `mode` is one of `session.cache_control`.
+    """
+    own, vary, dated = [], [], False
+    headers = response.headerlist
+    for name, value in headers:
+        name = name.lower()
+        if name == "cache-control":
+            own.append(value)
+        elif name == "vary":
+            vary.append(value)
+        elif name in ("expires", "pragma"):
+            dated = True
+    if not own:
+        wanted = None if dated and mode == "keep" else _UNSAID.get(mode, _NO_STORE)
+    elif mode == "keep" or _is_private(said := ", ".join(own)):
+        wanted = None
+    else:
+        wanted = _made_private(said) if mode == "private" else _NO_STORE
+    if wanted is not None:
+        if own or dated:
+            outdated = _CACHING if wanted == _NO_STORE else _CACHING[:1]
+            headers[:] = [header for header in headers if header[0].lower() not in outdated]
+        headers.append(("Cache-Control", wanted))
     if not vary:
-        headers["Vary"] = "Cookie"
-    elif not {"cookie", "*"} & {name.strip().lower() for name in vary.split(",")}:
-        headers["Vary"] = f"{vary}, Cookie"
+        headers.append(("Vary", "Cookie"))
+    elif not {"cookie", "*"} & {name.strip().lower() for name in ",".join(vary).split(",")}:
+        response.headers["Vary"] = ", ".join([*vary, "Cookie"])
+
+
+_NO_STORE = "private, no-store"
+_UNSAID = {"private": "private"}
+_CACHING = ("cache-control", "expires", "pragma")
+_DIRECTIVE = re.compile(
+    r"""[ \t]*([-!#$%&'*+.^_`|~\w]+)(?:[ \t]*=[ \t]*("(?:[^"\\]|\\.)*"|[^\s",]+))?[ \t]*(?:,|$)""",
+    re.ASCII,
+)
+
+
+def _directives(text: str) -> list[tuple[str, str]] | None:
+    """Return the directives of a Cache-Control header and their values; None for no such thing."""
+    found, end = [], 0
+    while end < len(text):
+        match = _DIRECTIVE.match(text, end)
+        if match is None:
+            return None
+        found.append((match[1].lower(), match[2] or ""))
+        end = match.end()
+    return found
+
+
+def _is_private(text: str) -> bool:
+    """Return whether a view's Cache-Control keeps shared caches out, and says how long.
+
+    `private="Set-Cookie"` does not: it is about that header alone.
+    """
+    said = _directives(text) or []
+    if ("no-store", "") in said:
+        return True
+    times = [value for name, value in said if name == "max-age"]
+    return (
+        ("private", "") in said
+        and "public" not in dict(said)
+        and (("no-cache", "") in said or bool(times))
+        and all(re.fullmatch("[0-9]+", value) for value in times)
+    )
+
+
+def _made_private(text: str) -> str:
+    """Return a view's Cache-Control without what it says to shared caches."""
+    said = _directives(text)
+    if said is None:
+        return _NO_STORE
+    kept = [(name, value) for name, value in said if name not in _SHARED]
+    return ", ".join(["private", *(f"{name}={value}" if value else name for name, value in kept)])
+
+
+_SHARED = {"public", "private", "s-maxage", "proxy-revalidate"}

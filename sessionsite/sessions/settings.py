@@ -89,11 +89,26 @@ class CookieSettings:
         "`session.secure = true` and `session.samesite = None`.",
         default=False,
     )
+    coerce_keys: bool = key(
+        BOOLEAN,
+        "Whether JSON may make a text of a dictionary's key that is none: 7 comes back as `'7'`. "
+        "Otherwise such a key is an error that names its path.",
+        default=False,
+    )
     allow_insecure: tuple[str, ...] = key(
         words("names"),
         "[Refusals at start](#what-is-refused-at-start) that are to be warnings: `httponly`, "
         "`endless`, `weak-secret`, `renewal-grace`.",
         default=(),
+    )
+    cache_control: str = key(
+        choice(
+            {"no-store": "no-store", "keep": "keep", "private": "private"},
+            "`no-store`, `keep`, `private`",
+        ),
+        "What responses that used the session tell caches where the view has not said that they "
+        "are private, and for how long: [what caches are told](#what-caches-are-told).",
+        default="no-store",
     )
     set_on_exception: bool = key(
         BOOLEAN,

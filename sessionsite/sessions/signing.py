@@ -1,9 +1,12 @@
 """Signed cookie values: one WebOb `SignedSerializer` per secret."""
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from webob.cookies import SignedSerializer
+
+_BASE64 = re.compile(rb"[A-Za-z0-9_-]+")
 
 
 class Serializer(Protocol):
@@ -31,6 +34,8 @@ class RotatingSigner:
 
     def loads(self, bstruct: bytes) -> Any:
         """Return what was signed. Raises ValueError if none of the secrets signed it."""
+        if not _BASE64.fullmatch(bstruct):  # Python's decoder passes over any other character
+            raise ValueError("Badly formed base64 data")
         *others, last = self._signers
         for signer in others:
             try:

@@ -24,6 +24,10 @@ class SessionEndedError(Exception):
     """The session has ended meanwhile: logged out, expired, or revoked."""
 
 
+class HeadersSentError(Exception):
+    """What was put into the session needs a cookie, and the response's headers have left."""
+
+
 class RecordExistsError(ValueError):
     """`create` was given an id that is taken."""
 

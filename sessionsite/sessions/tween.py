@@ -1,64 +1,30 @@
-"""The tween that saves the session, and makes the 503 page where the store fails."""
+"""The tween that makes the 503 page where the store fails, for the tweens outside to see."""
 
-import logging
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 
-from pyramid.httpexceptions import HTTPNotFound
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 
-from .interfaces import ISavedSession
-from .payload import PayloadError
-from .store import StoreError
-
-log = logging.getLogger(__name__)
+from .error_page import error_page, store_failure
 
 Handler = Callable[[Request], Response]
-RETRY_AFTER = 10  # seconds
 
 
 def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
-    """Save before the response leaves, and turn a store's failure into the app's error page.
+    """Turn a store's failure that no exception view has answered into a page.
 
-    This tween stands outside the exception views, and outside pyramid_tm: the app's commit has
-    succeeded before the session says so. A session also saves itself in a response callback, for
-    apps without this tween; here that callback finds nothing left to do.
+    The execution policy (`policy.py`) saves, later than this, and would make the page too. But a
+    page that is made here goes through the app's outer tweens like any other, and so has their
+    headers. The tween stands outside pyramid_tm, which must see the error, and not a page.
     """
 
     def save_tween(request: Request) -> Response:
         try:
-            response = handler(request)
-            _save(request)
-            return response
-        except (StoreError, PayloadError) as exc:
-            return _error_page(request, exc)
-        except Exception as exc:  # that no exception view has answered
-            with suppress(StoreError, PayloadError):  # the app's own error is the one to show
-                _save(request, exc)
-            raise
+            return handler(request)
+        except Exception as exc:
+            if store_failure(exc) is None:
+                raise
+            return error_page(request, exc)
 
     return save_tween
-
-
-def _save(request: Request, error: Exception | None = None) -> None:
-    session = request.__dict__.get("session")  # not request.session: that would open one
-    if ISavedSession.providedBy(session):
-        session.save_for_response(request, error)
-
-
-def _error_page(request: Request, exc: Exception) -> Response:
-    try:
-        return request.invoke_exception_view(sys.exc_info())
-    except HTTPNotFound:  # the app has no view for it
-        pass
-    if isinstance(exc, StoreError):
-        return Response(
-            "The session store can't be reached. Try again in a moment.\n",
-            status=503,
-            content_type="text/plain",
-            headers={"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"},
-        )
-    raise exc

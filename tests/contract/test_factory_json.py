@@ -24,15 +24,11 @@ class TestJSON:
         assert json.dumps(stored) == json.dumps(value)
         assert type(stored) is type(value)
 
-    def test_what_json_changes_it_changes_here(self, kit: Kit) -> None:
+    def test_a_tuple_comes_back_as_a_list(self, kit: Kit) -> None:
         visitor = kit.visitor()
         with visitor.request() as session:
-            session["tuple"] = (1, 2)
-            session["keys"] = {1: "a", None: "b", False: "c", 0.5: "d"}
-        assert data_of(visitor) == {
-            "tuple": [1, 2],
-            "keys": {"1": "a", "null": "b", "false": "c", "0.5": "d"},
-        }
+            session["tuple"] = (1, (2,))
+        assert data_of(visitor) == {"tuple": [1, [2]]}
 
     @pytest.mark.parametrize(
         ("value", "named", "why"),

@@ -10,6 +10,7 @@ from pyramid.request import Request
 from pyramid.router import Router
 
 from sessionsite import main as sessionsite
+from tests.contract.accounts import add_views
 from tests.races import broken
 from tests.races.stores import ObedientStore, OrderTaker, now
 
@@ -96,6 +97,14 @@ def views(global_config: dict[str, str], **settings: Any) -> OrderTaker:
         for name in VIEWS:
             config.add_route(name, f"/{name}")
             config.add_view(globals()[name], route_name=name, renderer="json")
+    return _prepare(config.make_wsgi_app())
+
+
+def accounts(global_config: dict[str, str], **settings: Any) -> OrderTaker:
+    """The documented login and logout, with CSRF checks."""
+    with Configurator(settings=settings) as config:
+        config.include("sessionsite.sessions")
+        add_views(config)
     return _prepare(config.make_wsgi_app())
 
 

@@ -4,7 +4,7 @@ import http.client
 import itertools
 import json
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,9 +86,13 @@ class Crowd:
         loaded: Gate | None = None,
         latency: float = 0,
         now: datetime | None = None,
+        form: Mapping[str, str] | None = None,
         **query: Any,
     ) -> Answer:
-        """Ask one process, from this thread; the request waits at the gate `loaded`."""
+        """Ask one process, from this thread; the request waits at the gate `loaded`.
+
+        With a `form` it is a POST.
+        """
         headers = {}
         if cookie:
             headers["Cookie"] = f"{COOKIE_NAME}={cookie}"
@@ -100,7 +104,11 @@ class Crowd:
             headers["X-Now"] = now.isoformat()
         connection = self._connection(next(self._ports))
         target = f"{path}?{urlencode(query, doseq=True)}" if query else path
-        connection.request("GET", target, headers=headers)
+        if form is None:
+            connection.request("GET", target, headers=headers)
+        else:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            connection.request("POST", target, urlencode(form), headers)
         response = connection.getresponse()
         return Answer(response.status, response.headers, response.read())
 

@@ -149,10 +149,9 @@ class _CommittingStore(Naive):
 
 
 class TestNaiveVersions:
-    # as if the tween that saves stood inside pyramid_tm's
     INSIDE = {  # noqa: RUF012
         "pyramid.tweens": "pyramid_tm.tm_tween_factory "
-        "sessionsite.sessions.tween.save_tween_factory "
+        "tests.races.transactional.naive_tween_factory "
         "sessionsite.history.history_tween_factory pyramid.tweens.excview_tween_factory"
     }
 
@@ -179,7 +178,5 @@ class TestNaiveVersions:
         self, make_host: Callable[..., Host], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         host = make_host()
-        monkeypatch.setattr(
-            "sessionsite.sessions.server.session.is_error_retryable", lambda *_: False
-        )
+        monkeypatch.setattr("sessionsite.sessions.opened.Opened.discard", lambda self: None)
         assert host.visit("once")[2]["attempts"] == 3

@@ -72,6 +72,17 @@ def home(request: Request) -> Response:
     return Response("done")
 
 
+def naive_tween_factory(handler: Any, registry: Any) -> Any:
+    """Saves the session inside the app's transaction, as a tween does that stands in there."""
+
+    def naive_tween(request: Request) -> Response:
+        response = handler(request)
+        request.session.save()
+        return response
+
+    return naive_tween
+
+
 def state(request: Request) -> dict[str, Any]:
     return dict(request.session)
 

@@ -7,8 +7,7 @@ from pyramid.config import Configurator
 from pyramid.interfaces import ISessionFactory
 from webtest import TestApp
 
-from sessionsite.sessions import IServerSessionFactory
-from sessionsite.sessions.server import session_factory_from_settings
+from sessionsite.sessions import IServerSessionFactory, session_factory
 from tests.sessions.apps import SERVER, View
 
 
@@ -28,7 +27,12 @@ def make_app(settings: dict[str, str]) -> Iterator[Callable[..., TestApp]]:
     factories = []
 
     def make(
-        view: View, *, include: bool = True, on_error: View | None = None, **changes: str | None
+        view: View,
+        *,
+        include: bool = True,
+        on_error: View | None = None,
+        setup: Callable[[Configurator], None] = lambda config: None,
+        **changes: str | None,
     ) -> TestApp:
         values = settings | {k.replace("__", "."): v for k, v in changes.items()}
         values = {k: v for k, v in values.items() if v is not None}
@@ -36,11 +40,12 @@ def make_app(settings: dict[str, str]) -> Iterator[Callable[..., TestApp]]:
             if include:
                 config.include("sessionsite.sessions")
             else:
-                config.set_session_factory(session_factory_from_settings(values))
+                config.set_session_factory(session_factory(values))
             config.add_route("page", "/")
             config.add_view(view, route_name="page")
             if on_error:
                 config.add_exception_view(on_error, context=Exception)
+            setup(config)
         app = config.make_wsgi_app()
         factories.append(app.registry.getUtility(ISessionFactory))
         return TestApp(app)

@@ -14,24 +14,7 @@ from sessionsite.sessions.payload import PayloadError
 from sessionsite.sessions.server.token_cookie import Credentials, new_id, new_token
 from sessionsite.sessions.store import StoreError
 from tests.harness import free_port
-from tests.sessions.apps import SERVER, View, count, rows
-
-COOKIE = "sessionsite.sessions.cookie.session_factory_from_settings"
-# The lines that turn the settings of one factory into those of the other.
-FACTORIES = {
-    "server": {},
-    "cookie": {
-        "sessionsite__session_factory": COOKIE,
-        "session__sqlalchemy__url": None,
-        "session__sql__create_table": None,
-    },
-}
-
-
-def drop_the_table(request: Request) -> None:
-    """Break the store for real, under a request that has loaded its session already."""
-    with request.session._row._store.engine.connect() as connection:
-        connection.exec_driver_sql("DROP TABLE sessions")
+from tests.sessions.apps import FACTORIES, SERVER, View, count, drop_the_table, rows
 
 
 def make_app_on(url: str, view: View) -> TestApp:

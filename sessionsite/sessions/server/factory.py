@@ -14,11 +14,12 @@ from zope.interface import implementer
 
 from ..description import SessionDescription
 from ..interfaces import IServerSessionFactory
+from ..opening import open_session
 from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store
 from .expiry import Expiry
 from .saving import SessionRow
-from .session import ServerSession
+from .session import ServerSession, UnopenedSession
 from .standing import Standing, standing
 from .token_cookie import Credentials, TokenCookie, hash_token
 
@@ -29,12 +30,14 @@ _UNREADABLE = "Session %s can't be read, a new one takes its place: %s"
 _FIRST, _LAST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1971, 9000))
 # More signed cookies of our name than that are no accident, and each one costs a read.
 MAX_COOKIES = 4
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The row that a cookie names, and what the cookie's token is to it."""
+    """What a cookie holds, the row that it names, and what the cookie's token is to the row."""
 
+    credentials: Credentials
     record: Record
     token_hash: bytes
     standing: Standing
@@ -67,6 +70,10 @@ class ServerSessionFactory:
 
     def __call__(self, request: Request) -> ServerSession:
         """Return the session of `request`, a new one if it has none. Raises `StoreError`."""
+        session: ServerSession = open_session(request, self.cookie.header, self, self._load)
+        return session
+
+    def _load(self, request: Request) -> ServerSession:
         failed = request.environ.get(_LOAD_ERROR)
         if failed:  # once is enough: an error page must not wait for the store again
             raise StoreError(str(failed)) from failed
@@ -95,18 +102,32 @@ class ServerSessionFactory:
                 "have been planted: none is opened, and all are cleared",
                 ", ".join(live),
             )
-            return self._session(request, ambiguous=True)
+            return self._session(ambiguous=True)
         for each in live.values():
             try:
-                return self._session(request, each.record, each.token_hash)
+                return self._session(each.credentials, each.record, each.token_hash)
             except ValueError as exc:
                 log.warning(_UNREADABLE, each.record.id, exc)
-                return self._session(request)
+                return self._session()
         for each in known:
             self._log_or_end(each, now)
-        return self._session(
-            request, detached=any(each.standing is Standing.REPLACED for each in known)
-        )
+        return self._unopened(request, presented, known)
+
+    def _unopened(
+        self, request: Request, presented: list[Credentials], known: list[Found]
+    ) -> ServerSession:
+        """Return a new session for a request none of whose cookies opens one.
+
+        The form that the visitor still has before them must work: its answer may have been lost,
+        or the session has ended. What a page shows from now on has a CSRF token of its own, unless
+        nothing can be stored.
+        """
+        replaced = [each for each in known if each.standing is Standing.REPLACED]
+        if replaced:
+            return self._session(replaced[0].credentials, detached=True)
+        if presented and request.method not in SAFE_METHODS:
+            return self._session(presented[0])
+        return self._session()
 
     def _find(self, credentials: Credentials, now: dt.datetime) -> Found | None:
         try:
@@ -125,7 +146,8 @@ class ServerSessionFactory:
             log.info("Session %s: over, by a lifetime that was lowered since", record.id)
             return None
         token_hash = hash_token(credentials.token)
-        return Found(record, token_hash, standing(record, token_hash, self.expiry, now))
+        stands = standing(record, token_hash, self.expiry, now)
+        return Found(credentials, record, token_hash, stands)
 
     def _log_or_end(self, found: Found, now: dt.datetime) -> None:
         """Say what is known of a token that opens nothing; a copied one may end the session."""
@@ -146,7 +168,7 @@ class ServerSessionFactory:
 
     def _session(
         self,
-        request: Request,
+        came_with: Credentials | None = None,
         record: Record | None = None,
         token_hash: bytes | None = None,
         *,
@@ -158,14 +180,16 @@ class ServerSessionFactory:
             store=self.store,
             expiry=self.expiry,
             now=self.now,
+            settings=self.settings,
             presented=token_hash,
-            max_bytes=self.settings.max_bytes,
+            came_with=came_with,
             detached=detached,
         )
-        return ServerSession(
-            request,
+        kind = UnopenedSession if came_with and record is None else ServerSession
+        return kind(
             row,
             self.cookie,
+            cache_control=self.settings.cache_control,
             set_on_exception=self.settings.set_on_exception,
             ambiguous=ambiguous,
         )

@@ -2,19 +2,19 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..payload import check_size, dumps
+from ..payload import EMPTY, check_size, dumps
+from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionEndedError, SessionStore, StoreError
 from .expiry import Expiry
 from .merge import merge_texts
+from .rotation import NextToken, renewal_is_due, rotated
 from .token_cookie import Answer, Credentials, hash_token, new_id, new_token, same_hash
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-EMPTY = dumps({})
 
 
 class SessionRow:
@@ -26,8 +26,9 @@ class SessionRow:
     """
 
     __slots__ = (
-        "_detached", "_expiry", "_max_bytes", "_now", "_presented", "_rotating", "_store",
-        "_touched", "answer", "created_at", "ended_id", "id", "record", "seen_at", "spent",
+        "_detached", "_expiry", "_now", "_presented", "_rotating", "_settings", "_store",
+        "_touched", "answer", "created_at", "ended_id", "id", "next_token", "record", "seen_at",
+        "spent",
     )  # fmt: skip
 
     def __init__(
@@ -37,11 +38,13 @@ class SessionRow:
         store: SessionStore,
         expiry: Expiry,
         now: Callable[[], datetime],
+        settings: ServerSettings,
         presented: bytes | None = None,
-        max_bytes: int,
+        came_with: Credentials | None = None,
         detached: bool = False,
     ) -> None:
-        """`presented`: the hash of the token that the request came with. `max_bytes`: of a payload.
+        """`presented`: the hash of the token that opens the session. `came_with`: what the cookie
+        of the request holds, even if it opens nothing.
 
         `detached`: `regenerate()` has replaced the token a moment ago. Nothing is stored, or the
         answer would take the newer cookie away from the browser.
@@ -50,15 +53,16 @@ class SessionRow:
         self._expiry = expiry
         self._now = now
         self._presented = presented
-        self._max_bytes = max_bytes
+        self._settings = settings
         self._detached = detached
         self.ended_id: str | None = None
         self.spent = False
         self.answer: Answer = None
-        self._begin(record)
+        self._begin(record, came_with)
 
-    def _begin(self, record: Record | None) -> None:
+    def _begin(self, record: Record | None, came_with: Credentials | None = None) -> None:
         self.record = record
+        self.next_token = NextToken(came_with)
         self._rotating = self._touched = False
         if record is None:
             self.id = new_id()
@@ -87,6 +91,7 @@ class SessionRow:
         # A second click on Login, or a lost answer: this one gets a session of its own.
         self._detached = False
         self._rotating = True
+        self.next_token = NextToken()
 
     def touch(self) -> None:
         """Have the next save push the idle end back, even if that is not due yet."""
@@ -103,6 +108,8 @@ class SessionRow:
         Returns the payload that is stored now if another request's changes may be in it, else
         None. Raises `PayloadError`, `StoreError`.
         """
+        if self._detached and data:
+            log.info("Session %s: what a request with a replaced token put in is not kept", self.id)
         if self.spent or self._detached:
             return None
         self._delete_ended()  # first: a logout holds, whatever becomes of the rest
@@ -113,7 +120,7 @@ class SessionRow:
         if record is None:
             if payload != EMPTY:
                 self._create(payload, now)
-        elif self._rotating or self._renewal_is_due(record, now):
+        elif self._rotating or renewal_is_due(record, self._presented, self._expiry, now):
             newest = self._give_new_token(record, payload, now)
         else:
             ends_at, confirmed = self._due(record, now)
@@ -135,11 +142,15 @@ class SessionRow:
 
         What is stored already, by a merge or under another `max_bytes`, may stay as large.
         """
-        payload = dumps(data)
-        if len(payload) > self._max_bytes:
+        payload = self.dumps(data, stored.payload if stored else "")
+        max_bytes = self._settings.max_bytes
+        if len(payload) > max_bytes:
             before = len(stored.payload) if stored else 0
-            check_size(data, len(payload), max(self._max_bytes, before), "session.max_bytes")
+            check_size(data, len(payload), max(max_bytes, before), "session.max_bytes")
         return payload
+
+    def dumps(self, data: Mapping[str, Any], stored: str = "") -> str:
+        return dumps(data, stored, coerce_keys=self._settings.coerce_keys)
 
     def transact(self, ours: Mapping[str, Any], change: Callable[[str], Mapping[str, Any]]) -> None:
         """Store what `change` makes of the newest payload, with `ours` merged in, under the lock.
@@ -147,7 +158,7 @@ class SessionRow:
         Raises `SessionEndedError`, `PayloadError`, `StoreError`, and what `change` raises.
         """
         if self._detached:  # as with any other change, nothing is stored
-            change(dumps(ours))
+            change(self.dumps(ours))
             return
         self._delete_ended()
         if self.spent:
@@ -176,7 +187,7 @@ class SessionRow:
         return newest
 
     def _create(self, payload: str, now: datetime) -> Record:
-        token = new_token()
+        token = self.next_token.take()
         record = Record(
             id=self.id,
             token_hash=hash_token(token),
@@ -188,7 +199,7 @@ class SessionRow:
         )
         self._call(self._store.create, record)
         log.info("Session %s: created", self.id)
-        self.answer = Credentials(self.id, token)
+        self.answer = self.next_token.credentials(record, token)
         self._rotating = False
         self.record = record
         return record
@@ -209,17 +220,9 @@ class SessionRow:
             self.record = used
         return written
 
-    def _renewal_is_due(self, record: Record, now: datetime) -> bool:
-        """Return whether it is time for another token, or the last one's answer was lost."""
-        return self._expiry.renewal_is_due(record, now) or (
-            not record.token_confirmed
-            and not self._expiry.just_rotated(record, now)
-            and same_hash(record.old_token_hash, self._presented)
-        )
-
     def _give_new_token(self, record: Record, payload: str, now: datetime) -> str | None:
         forced = self._rotating
-        token = new_token()
+        token = self.next_token.take() if forced else new_token()
         token_hash = hash_token(token)
 
         def change(newest: Record) -> Record:
@@ -227,15 +230,8 @@ class SessionRow:
             used = self._used(newest, merged, now)
             if not forced and not same_hash(newest.token_hash, record.token_hash):
                 return used  # a parallel request has renewed it, and the browser has its cookie
-            # The client has the token that it came with, not one whose answer was lost.
-            lost = not forced and same_hash(newest.old_token_hash, self._presented)
-            return replace(
-                used,
-                token_hash=token_hash,
-                old_token_hash=newest.old_token_hash if lost else newest.token_hash,
-                old_token_valid=not forced,
-                rotated_at=now,
-                token_confirmed=False,
+            return rotated(
+                used, newest, token_hash, presented=self._presented, forced=forced, now=now
             )
 
         newest = self._update(record.id, change)
@@ -243,7 +239,7 @@ class SessionRow:
             self._rotating = False
             if self.record and same_hash(self.record.token_hash, token_hash):
                 log.info("Session %s: new token", self.id)
-                self.answer = Credentials(self.id, token)
+                self.answer = self.next_token.credentials(self.record, token)
         return newest
 
     def _delete_ended(self) -> None:
@@ -284,7 +280,6 @@ class SessionRow:
 
     def _update(self, id: str, change: Callable[[Record], Record]) -> str | None:
         """Call the store's `update`; return what is stored now, or None if the session is over."""
-        before = self.record
         try:
             newest = self._call(self._store.update, id, self._now(), change)
         except MalformedRecordError as exc:
@@ -294,6 +289,5 @@ class SessionRow:
             self.spend()
             log.info("Session %s: ended while a request was using it", id)
             return None
-        if self.record is before:  # `change` may have ended the session
-            self.record = newest
+        self.record = newest
         return newest.payload

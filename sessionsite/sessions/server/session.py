@@ -4,59 +4,24 @@ What has changed is found by comparing the JSON text with the one that was loade
 method is wrapped, and a change deep inside is seen like any other.
 """
 
-import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from pyramid.request import Request
 from pyramid.response import Response
 from zope.interface import implementer
 
+from ..data import SessionData
 from ..interfaces import IStoredSession
-from ..payload import CSRF_KEY, FLASH_PREFIX, PayloadError, dumps, loads
+from ..payload import CSRF_KEY, PayloadError, loads
 from ..response import prevent_caching
-from ..store import SessionEndedError
+from ..retry import is_error_retryable
+from ..store import HeadersSentError, SessionEndedError
 from .saving import SessionRow
 from .token_cookie import TokenCookie
 
-try:
-    from pyramid_retry import is_error_retryable
-except ImportError:  # then nothing is retried
-
-    def is_error_retryable(request: Request, exc: Exception) -> bool:
-        return False
-
-
 T = TypeVar("T")
-
-
-class SessionData(dict[str, Any]):
-    """A dict with the flash queues and the CSRF token of Pyramid's `ISession`.
-
-    They live under the same keys as in Pyramid's own cookie session.
-    """
-
-    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
-        messages = self.setdefault(FLASH_PREFIX + queue, [])
-        if allow_duplicate or msg not in messages:
-            messages.append(msg)
-
-    def pop_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.pop(FLASH_PREFIX + queue, [])
-        return messages
-
-    def peek_flash(self, queue: str = "") -> list[Any]:
-        messages: list[Any] = self.get(FLASH_PREFIX + queue, [])
-        return messages
-
-    def new_csrf_token(self) -> str:
-        token = self[CSRF_KEY] = secrets.token_hex(20)
-        return token
-
-    def get_csrf_token(self) -> str:
-        token: str | None = self.get(CSRF_KEY)
-        return token or self.new_csrf_token()
 
 
 @implementer(IStoredSession)
@@ -64,7 +29,7 @@ class ServerSession(SessionData):
     """A session whose data is in the store; all of Pyramid's `ISession`.
 
     Changes, `invalidate` and `regenerate` take effect in `save`, which runs by itself before
-    the response is sent.
+    the response is sent, and once more after a body that is made while it is sent.
 
     It keeps no reference to its request: the request refers to the session, and a cycle would have
     to wait for the garbage collector, with memory that no processor cache holds any more.
@@ -72,14 +37,14 @@ class ServerSession(SessionData):
 
     def __init__(
         self,
-        request: Request,
         row: SessionRow,
         cookie: TokenCookie,
         *,
         set_on_exception: bool = True,
+        cache_control: str = "no-store",
         ambiguous: bool = False,
     ) -> None:
-        """Make the session of `request` over its row.
+        """Make a session over its row.
 
         `ambiguous`: the request came with several cookies that open sessions, and the response is
         to clear them all. Raises ValueError for a payload that can't be read.
@@ -88,9 +53,10 @@ class ServerSession(SessionData):
         self._row = row
         self._cookie = cookie
         self._set_on_exception = set_on_exception
+        self._cache_control = cache_control
         self._ambiguous = ambiguous
+        self._headers_sent = False
         self._start()
-        request.add_response_callback(self._respond)
 
     def _start(self) -> None:
         row = self._row
@@ -115,47 +81,43 @@ class ServerSession(SessionData):
     def changed(self) -> None:
         """Do nothing: changes are found by comparing."""
 
-    def invalidate(self) -> None:
-        """End the session: its row is deleted, and what is put in from now on is a new one."""
+    def get_csrf_token(self) -> str:
+        token: str | None = self.get(CSRF_KEY)
+        if not token:
+            token = self[CSRF_KEY] = self._row.next_token.csrf_token
+        return token
+
+    def _text(self, data: Mapping[str, Any]) -> str:
+        return self._row.dumps(data)
+
+    def _invalidate(self) -> None:
         self.clear()
         self._row.end()
         self._start()
 
-    def regenerate(self) -> None:
-        """Give the session a new token and keep the data; the old token is dead at once.
-
-        Call it whenever privileges change, at login above all (ASVS 7.2.4).
-        """
+    def _regenerate(self) -> None:
+        if self._headers_sent:
+            self._refuse_cookie("a new token")
         self._row.rotate()
 
-    def touch(self) -> None:
-        """Push the idle time-out back with this request, even if that is not due yet."""
+    def _touch(self) -> None:
         self._row.touch()
 
-    def reload(self) -> None:
-        """Drop the changes that are not stored, and take the newest data from the store.
-
-        Raises `SessionEndedError`, `StoreError`.
-        """
+    def _reload(self) -> None:
         try:
             self._fill(self._row.reload())
         except ValueError as exc:
             self._row.spend()
             raise SessionEndedError(f"session {self.id} can't be read: {exc}") from exc
 
-    def transact(self, change: Callable[["ServerSession"], T]) -> T:
-        """Call `change(session)` on the newest data, alone, and store what it leaves.
-
-        For what can't be merged: a counter, a stock. It runs under the row's lock; what was
-        pending in the session is merged in first and stored with it. `change` may be called
-        again, so it should do nothing but change the session. Returns what `change` returns;
-        what it raises leaves the row as it was. Raises `SessionEndedError`, `StoreError`.
-        """
+    def _transact(self, change: Callable[[Self], T]) -> T:
+        if self._headers_sent and self._row.record is None:
+            self._refuse_cookie("a new session")
         ours = dict(self)
-        before = dumps(ours)
+        before = self._text(ours)
         results: list[T] = []
 
-        def apply(newest: str) -> "ServerSession":
+        def apply(newest: str) -> Mapping[str, Any]:
             self._fill(newest)
             results.append(change(self))
             return self
@@ -167,12 +129,10 @@ class ServerSession(SessionData):
             raise
         return results[-1]
 
-    def save(self) -> None:
-        """Store what has changed, now, and never twice.
-
-        Raises `PayloadError` for what JSON or `session.max_bytes` can't hold, and `StoreError`:
-        the session is spent then, since it is unknown what has reached the store.
-        """
+    def _save(self) -> None:
+        if self._headers_sent and self._row.record is None and self and not self._row.spent:
+            self._row.save({})  # a session that has ended before it
+            self._refuse_cookie("a new session")
         newest = self._row.save(self)
         if newest is not None:
             self._fill(newest)
@@ -181,7 +141,7 @@ class ServerSession(SessionData):
         """The automatic save; `error` is what ends the request with no response to tell of it."""
         if error and not (self._row.record or self._row.ended_id):
             return  # nobody would have the cookie of a new session
-        raised = error or request.exception
+        raised = error or getattr(request, "exception", None)  # a DummyRequest has none
         if raised and not (self._set_on_exception and not is_error_retryable(request, raised)):
             return
         try:
@@ -195,9 +155,35 @@ class ServerSession(SessionData):
         self.clear()
         self.update(data)
 
-    def _respond(self, request: Request, response: Response) -> None:
-        self.save_for_response(request)
-        prevent_caching(response)
+    def respond(self, request: Request, response: Response) -> bool:
+        """Tell browser and caches of the session; True if the last header is its cookie now."""
+        prevent_caching(response, self._cache_control)
         if self._ambiguous:
+            self._ambiguous = False
             self._cookie.clear(request, response)  # before a new one is set
-        self._cookie.answer(request, response, self._row.answer)
+        answer, self._row.answer = self._row.answer, None
+        if self._headers_sent:
+            return False
+        self._cookie.answer(request, response, answer)
+        return answer is not None
+
+    def headers_sent(self) -> None:
+        """Refuse from now on what needs a cookie: a new session, and a new token."""
+        self._headers_sent = True
+
+    def _refuse_cookie(self, what: str) -> None:
+        raise HeadersSentError(
+            f"session {self.id}: {what} needs a cookie, and the headers of the response have left"
+        )
+
+
+class UnopenedSession(ServerSession):
+    """A new session for a request with a cookie that we have signed, and that opens nothing.
+
+    Its CSRF token is the one that goes with the cookie, so that a form which came with that cookie
+    works. The token alone is nothing to store, and so it is no item of the dict.
+    """
+
+    def get(self, key: str, default: Any = None) -> Any:
+        # for any storage policy of Pyramid's, which ask for the token in this way
+        return super().get(key, self._row.next_token.csrf_token if key == CSRF_KEY else default)

@@ -1,7 +1,8 @@
 """The cookie: a session's id and its token, signed. Here it is read, sent and deleted.
 
 The id finds the row by its primary key, and the token opens it: a split token. The token is stored
-nowhere; the table has its SHA-256.
+nowhere; the table has its SHA-256. The CSRF token is made from the token, or is in the cookie too:
+even where a cookie opens nothing any more, a form that came with it is told from a forged one.
 """
 
 import hashlib
@@ -31,6 +32,12 @@ class Credentials:
 
     id: str
     token: bytes
+    carried: str = ""
+    """The session's CSRF token, where it is not the one that is made from the token."""
+
+    @property
+    def csrf_token(self) -> str:
+        return self.carried or csrf_token_of(self.token)
 
     def __repr__(self) -> str:
         return f"<Credentials of session {self.id}>"  # the token shows nowhere
@@ -56,22 +63,35 @@ def hash_token(token: bytes) -> bytes:
     return hashlib.sha256(token).digest()
 
 
+def csrf_token_of(token: bytes) -> str:
+    """Return the CSRF token of a session with `token`: 160 bits, from which nobody gets back.
+
+    That is BLAKE2 with a key (RFC 7693): as good as an HMAC here, and each new session pays for it.
+    """
+    return hashlib.blake2b(b"CSRF token", key=token, digest_size=20).hexdigest()
+
+
 def same_hash(one: bytes | None, other: bytes | None) -> bool:
     """Compare two token hashes in constant time; None, for "no token", equals nothing."""
     return one is not None and other is not None and hmac.compare_digest(one, other)
 
 
 class _CredentialsSerializer:
-    """WebOb's shape of a serializer: the token first, since its length is fixed."""
+    """WebOb's shape of a serializer: the token first, since its length is fixed.
+
+    A full stop, which no id has, stands before a CSRF token.
+    """
 
     def dumps(self, appstruct: Credentials) -> bytes:
-        return appstruct.token + appstruct.id.encode("ascii")
+        carried = f".{appstruct.carried}" if appstruct.carried else ""
+        return appstruct.token + f"{appstruct.id}{carried}".encode("ascii")
 
     def loads(self, bstruct: bytes) -> Credentials:
-        token, id_ = bstruct[:TOKEN_BYTES], bstruct[TOKEN_BYTES:]
+        token, rest = bstruct[:TOKEN_BYTES], bstruct[TOKEN_BYTES:].decode("ascii")
+        id_, _, carried = rest.partition(".")
         if not id_:
             raise ValueError("too short for a token and an id")
-        return Credentials(id_.decode("ascii"), token)
+        return Credentials(id_, token, carried)
 
 
 class TokenCookie:
@@ -82,7 +102,7 @@ class TokenCookie:
         self._signer = RotatingSigner(
             settings.secrets, "sessionsite.server.", _CredentialsSerializer()
         )
-        self._header = CookieHeader(settings.cookie_name)
+        self.header = CookieHeader(settings.cookie_name)
         self._warned_of_plain_http = False
         if settings.secure is False:
             log.warning("session.secure = false: anyone who listens on the way can take a session")
@@ -90,7 +110,7 @@ class TokenCookie:
     def read(self, request: Request) -> list[Credentials]:
         """Return what the request's cookies carry, those that we have signed, without repeats."""
         found = []
-        for value in self._header.values(request):
+        for value in self.header.values(request):
             try:
                 found.append(self._signer.loads(value.encode("ascii")))
             except ValueError:
@@ -111,7 +131,7 @@ class TokenCookie:
     def _send(self, request: Request, response: Response, credentials: Credentials) -> None:
         """Send a token: once, and never again, since a late response would undo a newer one."""
         secure = self._secure(request)
-        if secure and request.scheme != "https" and not self._warned_of_plain_http:
+        if secure and _scheme(request) != "https" and not self._warned_of_plain_http:
             self._warned_of_plain_http = True
             log.warning(
                 "A Secure cookie goes out on a plain http request, and browsers will drop it. "
@@ -123,5 +143,9 @@ class TokenCookie:
 
     def _secure(self, request: Request) -> bool:
         if self._settings.secure == "auto":
-            return bool(request.scheme == "https")
+            return _scheme(request) == "https"
         return self._settings.secure
+
+
+def _scheme(request: Request) -> str:
+    return getattr(request, "scheme", "http")  # Pyramid's DummyRequest has none

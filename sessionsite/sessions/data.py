@@ -1,0 +1,158 @@
+"""What the sessions of both factories share: a dict with Pyramid's `ISession`, and `transact`."""
+
+import secrets
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from typing import Any, Self, TypeVar
+
+from .payload import CSRF_KEY, FLASH_PREFIX
+
+T = TypeVar("T")
+
+
+class SessionData(dict[str, Any]):
+    """A session's data, and what an app calls, wherever the data is kept.
+
+    Flash queues and CSRF token live under the same keys as in Pyramid's own cookie session. A
+    subclass says what `save` and the others do, in the method of that name with a `_` in front.
+    """
+
+    _changing = _ending = False
+
+    def flash(self, msg: Any, queue: str = "", allow_duplicate: bool = True) -> None:
+        """Add `msg` to a queue of messages.
+
+        Without `allow_duplicate`, not a second time: two messages are equal if their JSON texts
+        are, since they may have been stored in between. Raises `PayloadError` where it has to
+        compare what is no JSON.
+        """
+        key = FLASH_PREFIX + queue
+        messages = self.setdefault(key, [])
+        if not allow_duplicate:
+            text = self._text({key: msg})
+            if any(text == self._text({key: other}) for other in messages):
+                return
+        messages.append(msg)
+
+    def pop_flash(self, queue: str = "") -> list[Any]:
+        messages: list[Any] = self.pop(FLASH_PREFIX + queue, [])
+        return messages
+
+    def peek_flash(self, queue: str = "") -> list[Any]:
+        messages: list[Any] = self.get(FLASH_PREFIX + queue, [])
+        return messages
+
+    def new_csrf_token(self) -> str:
+        token = self[CSRF_KEY] = secrets.token_hex(20)
+        return token
+
+    def get_csrf_token(self) -> str:
+        token: str | None = self.get(CSRF_KEY)
+        return token or self.new_csrf_token()
+
+    def invalidate(self) -> None:
+        """End the session; what is put in from now on is another one, with another id.
+
+        Inside the change of `transact` it takes effect once that has succeeded.
+        """
+        if self._changing:
+            self._ending = True
+            self.clear()
+        else:
+            self._invalidate()
+
+    def regenerate(self) -> None:
+        """Give the session a new token and a new CSRF token, and keep the data and the id.
+
+        The old token is dead at once; a signed cookie has none, and an earlier copy of it goes on
+        opening the session. Call it whenever privileges change, at login above all (ASVS 7.2.4).
+        """
+        self._refuse_in_a_change("regenerate")
+        self._regenerate()
+        if self.pop(CSRF_KEY, None):
+            self.get_csrf_token()  # a new one
+
+    def touch(self) -> None:
+        """Push the idle time-out back with this request, even if that is not due yet."""
+        self._refuse_in_a_change("touch")
+        self._touch()
+
+    def reload(self) -> None:
+        """Drop the changes that are not stored, and take the newest data: of the store, or of the
+        cookie that the request came with.
+
+        Raises `SessionEndedError`, `StoreError`.
+        """
+        self._refuse_in_a_change("reload")
+        self._reload()
+
+    def save(self) -> None:
+        """Store what has changed, now, and never twice.
+
+        A cookie can't leave before its response: there it is only checked that the data fits in.
+        Raises `PayloadError` for what JSON or the size allowed can't hold, and `StoreError`: the
+        session is spent then, since it is unknown what has reached the store.
+        """
+        self._refuse_in_a_change("save")
+        self._save()
+
+    def transact(self, change: Callable[[Self], T]) -> T:
+        """Call `change(session)` on the newest data, alone, and store what it leaves.
+
+        For what can't be merged: a counter, a stock. It runs under the row's lock; what was
+        pending in the session is merged in first and stored with it. `change` may be called
+        again, so it should do nothing but change the session. A cookie has no newer data and no
+        lock: of two parallel requests one is lost there. Returns what `change` returns; what it
+        raises leaves the session as it was. Raises `SessionEndedError`, `PayloadError`,
+        `StoreError`, and RuntimeError for a `transact`, `save`, `reload`, `touch` or `regenerate`
+        inside `change`, which would wait for the lock that `change` holds.
+        """
+        self._refuse_in_a_change("transact")
+
+        def apply(session: Self) -> T:
+            self._ending = False
+            return change(session)
+
+        self._changing = True
+        try:
+            result = self._transact(apply)
+        finally:
+            self._changing = False
+        if self._ending:
+            self._ending, left = False, dict(self)
+            self._invalidate()
+            self.update(left)
+        return result
+
+    def _refuse_in_a_change(self, method: str) -> None:
+        if self._changing:
+            raise RuntimeError(
+                f"session.{method}() inside the change of session.transact(): call it before or "
+                "after transact()"
+            )
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        """Make a plain dict of a copy, shallow or deep, and of a pickle."""
+        return dict, (dict(self),)
+
+    @abstractmethod
+    def _text(self, data: Mapping[str, Any]) -> str:
+        """Return `data` as it would be stored. Raises `PayloadError`."""
+
+    @abstractmethod
+    def _invalidate(self) -> None: ...
+
+    @abstractmethod
+    def _regenerate(self) -> None: ...
+
+    @abstractmethod
+    def _touch(self) -> None: ...
+
+    @abstractmethod
+    def _reload(self) -> None: ...
+
+    @abstractmethod
+    def _save(self) -> None: ...
+
+    @abstractmethod
+    def _transact(self, change: Callable[[Self], T]) -> T: ...

@@ -1,0 +1,101 @@
+"""The page for a session that can't be loaded or stored: the app's own, or a plain 503."""
+
+import logging
+
+from pyramid.httpexceptions import HTTPNotFound, HTTPServiceUnavailable
+from pyramid.request import Request
+from pyramid.response import Response
+
+from .store import StoreError
+
+log = logging.getLogger(__name__)
+
+RETRY_AFTER = 10  # seconds
+TEXT = "The session store can't be reached. Try again in a moment."
+HEADERS = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
+
+
+class StoreErrorPage(StoreError, HTTPServiceUnavailable):  # type: ignore[misc]  # untyped base
+    """A store's failure in an app that has the factory alone: Pyramid shows it as a 503 page.
+
+    The page has none of the error's text.
+    """
+
+    explanation = TEXT
+
+    def __init__(self, text: str) -> None:
+        HTTPServiceUnavailable.__init__(self, headers=HEADERS)
+        self.args = (text,)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+def store_failure(exc: BaseException | None) -> StoreError | None:
+    """Return the store's failure that `exc` is, or was raised because of; None if there is none.
+
+    An error page that asks a store for the session, and raises an error of its own when that
+    fails, fails because of the store all the same.
+    """
+    seen: set[int] = set()
+    while exc is not None and id(exc) not in seen:
+        if isinstance(exc, StoreError):
+            return exc
+        seen.add(id(exc))
+        exc = exc.__cause__ or (None if exc.__suppress_context__ else exc.__context__)
+    return None
+
+
+def error_page(request: Request, exc: Exception) -> Response:
+    """Return the app's page for `exc`; for a store's failure that it can't show, a plain 503.
+
+    An app's page for a store's failure is marked as such. Raises `exc` where there is no page, and
+    what the app's page for another error raises.
+    """
+    failure = store_failure(exc)
+    shown = failure or exc
+    try:
+        page = request.invoke_exception_view((type(shown), shown, shown.__traceback__))
+        _ = page.body  # made now: one that is made while it is sent may ask for the session
+    except HTTPNotFound:  # the app has no view for it
+        if failure is None:
+            raise exc from None
+    except Exception as another:
+        if failure is None:
+            raise
+        log.error("The app's page for a session store that is away failed", exc_info=another)
+    else:
+        if failure is not None:
+            mark_unavailable(page)
+        return page
+    return Response(f"{TEXT}\n", status=503, content_type="text/plain", headers=HEADERS)
+
+
+def mark_unavailable(page: Response) -> None:
+    """Say on an app's page for a store's failure that it is none of the app's, and will pass.
+
+    A page for every error says 500 by habit; robots, proxies and alarms read the status.
+    """
+    if page.status_int == 500:
+        page.status_int = 503
+    if page.status_int == 503 and "Retry-After" not in page.headers:
+        page.headers["Retry-After"] = str(RETRY_AFTER)
+
+
+def become(response: Response, page: Response) -> None:
+    """Turn `response`, which others hold already, into `page`."""
+    drop(response)
+    response.status = page.status
+    response.app_iter = page.app_iter
+    response.headerlist = list(page.headerlist)
+
+
+def drop(response: Response) -> None:
+    """Close the body of a response that nobody will send (PEP 3333)."""
+    body = response.app_iter
+    close = getattr(body, "abandon", None) or getattr(body, "close", None)
+    try:
+        if close is not None:
+            close()
+    except Exception as exc:
+        log.error("The body of a response that is not sent failed to close", exc_info=exc)

@@ -1,0 +1,121 @@
+"""The sessions that one request of the WSGI server has opened, until its response has left."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.threadlocal import manager
+
+log = logging.getLogger(__name__)
+
+KEY = "sessionsite.sessions.opened"
+"""Where the WSGI environment has the `Opened` of its request, until the response has left."""
+Header = tuple[str, str]
+
+
+class Opened:
+    """What the execution policy (`policy.py`) keeps in the environment, to store it last of all."""
+
+    __slots__ = ("_sent", "environ", "others", "request", "sessions")
+
+    def __init__(self, environ: dict[str, Any]) -> None:
+        self.environ = environ
+        self.request: Request | None = None
+        """The request itself, once it or a subrequest has asked for a session."""
+        self.sessions: dict[Any, Any] = {}
+        """The visitor's own, by the factory that has made it."""
+        self.others: list[tuple[Request, Any, Header | None]] = []
+        """Those of subrequests with other cookies; the cookie that the subresponse sets."""
+        self._sent = False
+
+    def open(self, factory: Any, make: Callable[[Request], Any]) -> Any:
+        """Return the visitor's session; `make` it where there is none yet."""
+        session = self.sessions.get(factory)
+        if session is None:
+            session = self.sessions[factory] = make(self.request)
+            if self._sent:
+                session.headers_sent()
+        return session
+
+    def save(self, error: Exception | None = None) -> None:
+        """Store what has changed; `error` ends the request with no response to tell of it.
+
+        Raises `StoreError`, `PayloadError`, `HeadersSentError`.
+        """
+        if self.request is None:
+            return
+        manager.push({"request": self.request, "registry": self.request.registry})
+        try:
+            for session in self.sessions.values():
+                session.save_for_response(self.request, error)
+            if error is None:
+                for request, session, _ in self.others:
+                    session.save_for_response(request)
+        finally:
+            manager.pop()
+
+    def respond(self, response: Response) -> None:
+        """Tell browser and caches of the sessions; `response` is the one that will be sent."""
+        for session in self.sessions.values():
+            session.respond(self.request, response)
+        for request, session, cookie in self.others:
+            session.respond(request, response)  # which says no more than what caches are told
+            if cookie is not None and cookie not in response.headerlist:
+                log.error(
+                    "Subrequest %s: its session %s is stored, but its cookie is not in the "
+                    "response to %s, so nobody can open it. Give the subrequest the session of "
+                    "the request, or its cookies",
+                    describe_request(request.environ),
+                    getattr(session, "id", ""),
+                    describe_request(self.environ),
+                )
+
+    def headers_sent(self) -> None:
+        """Take note that no cookie can be sent any more."""
+        self._sent = True
+        for session in self.sessions.values():
+            session.headers_sent()
+
+    def discard(self) -> None:
+        """Store nothing of what there is: another attempt at the request follows."""
+        self.request = None
+        self.sessions.clear()
+        self.others.clear()
+
+    def forget(self) -> None:
+        """Let go of the requests, which refer back to the environment: a cycle."""
+        self.discard()
+        if self.environ.get(KEY) is self:
+            del self.environ[KEY]
+
+
+def opened_around(request: Request) -> Opened | None:
+    """Return the `Opened` of `request`, or of the one that made this subrequest.
+
+    None where no execution policy of ours is around it.
+    """
+    opened: Opened | None = request.environ.get(KEY)
+    if opened is None:
+        for info in reversed(manager.stack):
+            environ = getattr(info["request"], "environ", None)
+            if isinstance(environ, dict) and KEY in environ:  # a test's request may be anything
+                opened = environ[KEY]
+                break
+    if opened is not None:
+        for info in manager.stack:
+            if getattr(info["request"], "environ", None) is opened.environ:
+                opened.request = info["request"]
+                break
+        else:  # it is over, but its body is being sent; or a policy has copied the environment
+            opened.request = opened.request or request
+    return opened
+
+
+def describe_request(environ: dict[str, Any]) -> str:
+    """Return method and path as a log may have them: quoted, and without the query string."""
+    path = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    line = f"{environ.get('REQUEST_METHOD', '')} {path}"
+    return quote(line, safe="/ ", encoding="latin-1", errors="replace")

@@ -1,0 +1,117 @@
+"""The last to have a hand in a response: stores the session, and makes the page where that fails.
+
+Tweens, response callbacks, subscribers to NewResponse, finished callbacks and execution policies
+may all put something into a session, in this order. What they return is a response that has not
+left yet. So the session is stored here, around the app's execution policy, once.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from pyramid.config import Configurator
+from pyramid.events import ApplicationCreated, NewResponse
+from pyramid.request import Request
+from pyramid.response import Response
+from pyramid.router import Router
+from pyramid.threadlocal import RequestContext
+from webob import Response as WebObResponse
+
+from .error_page import drop, error_page, mark_unavailable, store_failure
+from .opened import KEY, Opened
+from .payload import PayloadError
+from .response import prevent_caching
+from .retry import IBeforeRetry
+from .store import HeadersSentError, StoreError
+from .stream import Stream, is_stream, stream
+
+log = logging.getLogger(__name__)
+
+Environ = dict[str, Any]
+WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
+Policy = Callable[[Environ, Router], WSGIApp]
+FAILURES = (StoreError, PayloadError, HeadersSentError)
+
+
+def save_policy(inner: Policy) -> Policy:
+    """Return the execution policy `inner` with the sessions saved after it.
+
+    A store's failure, wherever it came up, is the 503 page, and an error of the app's leaves what
+    the session's row was given stored.
+    """
+
+    def policy(environ: Environ, router: Router) -> WSGIApp:
+        outer = environ.get(KEY)  # an app around this one has sessions of its own
+        environ[KEY] = opened = Opened(environ)
+        streams = False
+        try:
+            response = _respond(inner, environ, router, opened)
+            streams = isinstance(response.app_iter, Stream)
+        finally:
+            if not streams:
+                opened.forget()
+            if outer is not None:
+                environ[KEY] = outer
+        sent: WSGIApp = response
+        return sent
+
+    return policy
+
+
+def _respond(inner: Policy, environ: Environ, router: Router, opened: Opened) -> Response:
+    response = None
+    try:
+        response = inner(environ, router)
+        if not isinstance(response, WebObResponse):  # any WSGI app will do for Pyramid
+            response = Request(environ).get_response(response)
+        if isinstance(getattr(opened.request, "exception", None), StoreError):
+            mark_unavailable(response)
+        if environ["REQUEST_METHOD"] == "HEAD" or not is_stream(response, environ):
+            opened.save()
+            opened.respond(response)
+            return response
+        body = stream(response, opened)
+        body.start()
+        opened.save()
+        opened.respond(response)
+        opened.headers_sent()
+        return response
+    except Exception as exc:
+        if isinstance(response, WebObResponse):
+            drop(response)
+        with suppress(*FAILURES):  # the first error is the one to show
+            opened.save(exc)
+        if store_failure(exc) is None and not isinstance(exc, FAILURES):
+            raise
+        return _page(exc, environ, router, opened.request)
+
+
+def _page(exc: Exception, environ: Environ, router: Router, request: Request | None) -> Response:
+    """Return the page for `exc`, as the router would: with the app's callbacks and subscribers."""
+    with router.request_context(environ) if request is None else RequestContext(request) as current:
+        page = error_page(current, exc)
+        try:
+            current._process_response_callbacks(page)
+            current.registry.notify(NewResponse(current, page))
+        except Exception as another:
+            log.error("The page for %r was not seen by all of the app", exc, exc_info=another)
+    prevent_caching(page)
+    return page
+
+
+def _stand_around(event: ApplicationCreated) -> None:
+    # Not `config.set_execution_policy`: pyramid_retry sets that one, and both would conflict.
+    event.app.execution_policy = save_policy(event.app.execution_policy)
+
+
+def discard(event: IBeforeRetry) -> None:
+    """Store nothing that an attempt has put into a session: another attempt follows."""
+    opened = event.environ.get(KEY)
+    if opened is not None:
+        opened.discard()
+
+
+def includeme(config: Configurator) -> None:
+    config.add_subscriber(_stand_around, ApplicationCreated)
+    config.add_subscriber(discard, IBeforeRetry)
