@@ -84,7 +84,8 @@ class UpdateContract:
             pass
 
         store.create(record())
-        for error in (ZeroDivisionError("the app's"), KeyError("x"), Interruption()):
+        unicode_error = UnicodeEncodeError("ascii", "é", 0, 1, "the app's")
+        for error in (ZeroDivisionError(), KeyError("x"), unicode_error, Interruption()):
 
             def change(newest: Record, error: BaseException = error) -> Record:
                 raise error

@@ -174,8 +174,6 @@ class Lease:
         if not isinstance(exc, self._driver.Error):
             if connection.in_transaction:  # interrupted, and the answer is still to come
                 self._pooled.invalidate()
-            if isinstance(exc, UnicodeEncodeError):  # half of a surrogate pair, in an id
-                raise StoreError(f"no database holds that text: {exc.reason}") from exc
             return
         lost = self._engine.dialect.is_disconnect(cast(Any, exc), connection, None)
         self._pooled.invalidate(exc)  # its state is unknown, and errors are rare

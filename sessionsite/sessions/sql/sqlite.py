@@ -91,9 +91,11 @@ class SQLiteStatement:
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises sqlite3's errors."""
         encode = self._encode
-        cursor = connection.execute(
-            self._sql, self._constants | {name: encode[name](v) for name, v in values.items()}
-        )
+        encoded = {name: encode[name](value) for name, value in values.items()}
+        try:
+            cursor = connection.execute(self._sql, self._constants | encoded)
+        except UnicodeEncodeError as exc:  # half of a surrogate pair, in an id
+            raise sqlite3.DataError(str(exc)) from exc
         rows = [self._decoded(row) for row in cursor.fetchall()]
         return rows, len(rows) if self._decode else cursor.rowcount
 
