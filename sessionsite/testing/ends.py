@@ -83,6 +83,11 @@ class EndContract:
             store.create(record(str(number), expires_at=START))
         assert [store.prune(START, 2) for _ in range(4)] == [2, 2, 1, 0]
 
+    def test_the_limit_of_prune_may_be_more_than_any_store_holds(self, store: Any) -> None:
+        for limit in (2**31, 2**32 - 1, 2**64):
+            store.create(record(expires_at=START))
+            assert store.prune(START, limit) == 1
+
     def test_a_session_whose_end_has_moved_is_pruned_by_the_new_one(self, store: Any) -> None:
         for end in (LATER, START + timedelta(minutes=1)):  # later, and earlier, than at first
             store.create(record("saved"))

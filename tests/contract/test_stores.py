@@ -27,27 +27,15 @@ class TestMemoryStore(StoreContract):
 
 
 class SQLContract(StoreContract):
-    """The contract on a database; `damage` is what a hand does to a row."""
+    """The contract on a database."""
 
     url: str
-    damage: str
-
-    def execute(self, store: Any, statement: str) -> None:
-        with store.engine.connect() as connection:
-            connection.exec_driver_sql(statement)
-
-    def break_store(self, store: Any) -> None:
-        self.execute(store, "DROP TABLE sessions")
-
-    def spoil_row(self, store: Any, id: str) -> None:
-        self.execute(store, f"UPDATE sessions SET {self.damage} WHERE id = '{id}'")
 
     def second_store(self, store: Any) -> Any:
         return sql_store(self.url, create_table=False)
 
 
 class TestSQLiteStore(SQLContract):
-    damage = "version = 'x'"
     # SQLite's writers wait for each other anyway.
     test_of_two_stores_one_is_sweeping = NOT_HERE
 
@@ -60,8 +48,6 @@ class TestSQLiteStore(SQLContract):
 
 
 class TestPostgreSQLStore(SQLContract):
-    damage = "seen_at = 'infinity'"
-
     @pytest.fixture
     def store(self, postgres_url: str) -> Any:
         self.url = postgres_url

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pyramid.config import Configurator
+from pyramid.path import DottedNameResolver
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.session import SignedCookieSessionFactory
@@ -184,6 +185,30 @@ class TestOfAnyFactory:
         with session(visitor) as data:
             data["n"] = 41
         assert visitor.get("/").text == "42"
+
+
+OTHERS = {
+    "pyramid_nacl_session": {"session.secret": "37" * 32},
+    "pyramid_beaker": {"session.type": "memory", "session.auto": "true"},
+}
+
+
+# pyramid_nacl_session imports a class of Pyramid's that Pyramid deprecates.
+@pytest.mark.filterwarnings("ignore:PickleSerializer. pyramid.session:DeprecationWarning")
+@pytest.mark.parametrize("package", OTHERS)
+def test_another_packages_factory_works_through_middleware(package: str) -> None:
+    theirs = DottedNameResolver().resolve(f"{package}.session_factory_from_settings")
+    visitor = make_app(theirs(OTHERS[package]), Middleware)
+    with session(visitor) as data:
+        data["n"] = 41
+    assert visitor.get("/").text == "42"
+    with session(visitor) as data:
+        assert data["n"] == 42
+        data.invalidate()
+    assert visitor.get("/?look=1").text == "None"
+    with session(visitor) as data:
+        data["n"] = 6
+    assert visitor.get("/").text == "7"
 
 
 @pytest.mark.parametrize("factory", [ours, cookie])

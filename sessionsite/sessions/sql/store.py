@@ -125,7 +125,8 @@ class SQLAlchemyStore(SessionStore):
             return self._execute(self._statements.delete, {"record_id": id}) == 1
 
     def prune(self, now: datetime, limit: int) -> int:
-        return self._execute(self._statements.prune, {"now": now, "batch": limit})
+        batch = min(limit, 2**31 - 1)  # what PostgreSQL's integer holds
+        return self._execute(self._statements.prune, {"now": now, "batch": batch})
 
     def count_expired(self, now: datetime) -> int:
         with self._connection() as connection:

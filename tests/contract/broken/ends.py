@@ -48,6 +48,13 @@ class PrunesAll(SoundStore):
         return super().prune(now, 1000)
 
 
+@fault("prune takes its limit for a small number")
+class PrunesWithSmallLimits(SoundStore):
+    def prune(self, now: datetime, limit: int) -> int:
+        signed = (limit + 2**31) % 2**32 - 2**31
+        return super().prune(now, max(0, signed))
+
+
 @fault("prune removes one too few")
 class PrunesFewer(SoundStore):
     def prune(self, now: datetime, limit: int) -> int:
