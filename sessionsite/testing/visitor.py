@@ -37,12 +37,10 @@ def session(testapp: Any, registry: Any = None) -> Iterator[Any]:
     request = make.blank("/", environ=environ)
     request.registry = registry
     apply_request_extensions(request)
+    yield request.session
     response = Response()
-    try:
-        yield request.session
-        request._process_response_callbacks(response)
-    finally:
-        request._process_finished_callbacks()
+    request._process_response_callbacks(response)
+    request._process_finished_callbacks()
     _receive(response, client, testapp)
 
 

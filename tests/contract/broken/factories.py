@@ -74,21 +74,31 @@ def open_expired(patch: Patch) -> None:
     find = ServerSessionFactory._find
 
     def found(self: Any, credentials: Credentials, now: datetime) -> Found | None:
-        token_hash = hash_token(credentials.token)
         record = self.store._records.get(credentials.id)
-        if record and record.expired(now) and same_hash(record.old_token_hash, token_hash):
-            return Found(record, token_hash, Standing.OLD)
+        old = record and same_hash(record.old_token_hash, hash_token(credentials.token))
+        if old and record.expired(now):
+            alive = find(self, credentials, record.created_at)
+            return alive and replace(alive, standing=Standing.OLD)
         return find(self, credentials, now)
 
     patch.setattr(ServerSessionFactory, "_find", found)
 
 
 def open_any_row(patch: Patch) -> None:
+    find = ServerSessionFactory._find
+
     def found(self: Any, credentials: Credentials, now: datetime) -> Found | None:
-        record = self.store.load(credentials.id, now)
-        token_hash = hash_token(credentials.token)
-        place = record and standing(record, token_hash, self.expiry, now)
-        return Found(record, token_hash, place) if place else None
+        load = self.store.load
+
+        def as_asked(id: str, now: datetime) -> Record | None:
+            record: Record | None = load(id, now)
+            return record and replace(record, id=id)
+
+        self.store.load = as_asked
+        try:
+            return find(self, credentials, now)
+        finally:
+            self.store.load = load
 
     patch.setattr(ServerSessionFactory, "_find", found)
 
@@ -167,7 +177,7 @@ FAULTS: dict[str, Callable[[Patch], None]] = {
     "a second logout clears the cookie": clear_for_the_second,
     "the grace never ends": setting(Expiry, "just_rotated", lambda *_: True),
     "there is no grace": setting(Expiry, "just_rotated", lambda *_: False),
-    "no token is renewed": setting(SessionRow, "_renewal_is_due", lambda *_: False),
+    "no token is renewed": setting(Expiry, "renewal_is_due", lambda *_: False),
     "the end is never pushed": setting(
         Expiry, "next_end", lambda self, record, *_, **__: record.expires_at
     ),
