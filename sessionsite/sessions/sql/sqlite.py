@@ -66,6 +66,9 @@ class SQLite(Database):
     def is_missing_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.Error) and str(error).startswith("no such table")
 
+    def is_taken_id(self, error: Exception) -> bool:
+        return getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY"
+
     def is_silence(self, error: Exception) -> bool:
         return False  # a file answers
 

@@ -205,6 +205,30 @@ def execute_elsewhere(url: str) -> None:
     other.engine.dispose()
 
 
+@pytest.mark.parametrize("kind", [pytest.param("postgres", marks=pytest.mark.servers), "sqlite"])
+def test_a_column_of_the_operators_that_must_be_filled_is_a_store_error(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    """And no id that is taken: that error is the app's, and no 503."""
+    url = request.getfixturevalue(f"{kind}_url")
+    store = sql_store(url)
+    added = sa.schema.CreateTable(
+        sa.Table(
+            "theirs",
+            sa.MetaData(),
+            *(sa.Column(c.name, c.type, primary_key=c.primary_key) for c in store.table.columns),
+            sa.Column("tenant", sa.Integer, nullable=False),
+        )
+    )
+    with store.engine.connect() as connection:
+        connection.execute(added)
+    store.close()
+    store = sql_store(url, table="theirs")
+    with pytest.raises(StoreError, match="tenant"):
+        store.create(record())
+    store.close()
+
+
 def test_close_gives_back_every_connection_and_the_next_call_opens_one(
     postgres_url: str,
 ) -> None:
