@@ -22,6 +22,8 @@ EXTRAS = {
     "dev": ["pyramid_debugtoolbar"],
     "lint": ["mypy", "ruff"],
     "testing": [
+        # a host app's migrations
+        "alembic",
         # axe-core, with the call that runs it in a page
         "axe-playwright-python",
         "coverage >= 7.10",

@@ -54,9 +54,9 @@ class MemoryStore(SessionStore):
             )
             return self._records[id]
 
-    def delete(self, id: str) -> None:
+    def delete(self, id: str) -> bool:
         with self._lock:
-            self._records.pop(id, None)
+            return self._records.pop(id, None) is not None
 
     def prune(self, now: datetime, limit: int) -> int:
         with self._lock:

@@ -138,8 +138,8 @@ class SessionStore(Protocol):
         """
 
     @abstractmethod
-    def delete(self, id: str) -> None:
-        """Remove the row; one that is absent already is fine."""
+    def delete(self, id: str) -> bool:
+        """Remove the row, expired or malformed ones too; return whether there was one."""
 
     @abstractmethod
     def prune(self, now: datetime, limit: int) -> int:

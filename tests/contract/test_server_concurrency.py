@@ -54,6 +54,19 @@ class TestParallelRequests:
             second.session.transact(lambda s: s.update(n=1))
         assert kit.store.prune(kit.clock.now + timedelta(days=30), 10) == 0
 
+    def test_a_logout_of_an_expired_session_leaves_the_cookie_alone(self, kit: Kit) -> None:
+        """Its visitor may have begun another session meanwhile, under the same name."""
+        visitor = begin(kit)
+        slow = visitor.open()
+        kit.clock.move(1200)
+        with visitor.request() as session:
+            session["b"] = 2
+        newer = dict(visitor.cookies)
+        slow.session.invalidate()
+        visitor.close(slow)
+        assert (visitor.set_cookie, visitor.cookies) == ([], newer)
+        assert visitor.open().session == {"b": 2}
+
     def test_an_expired_session_takes_no_save(self, kit: Kit) -> None:
         visitor = begin(kit)
         request = visitor.open()

@@ -82,6 +82,25 @@ class TestSaving:
             assert visitor.open().session == expected
 
 
+def test_the_size_is_that_of_the_stored_payload(kit: Kit) -> None:
+    visitor = kit.visitor()
+    with visitor.request() as session:
+        assert session.size == 0
+        session["a"] = "é"
+        assert session.size == 0  # it is not stored yet
+        session.save()
+        assert session.size == len('{"a":"\\u00e9"}')
+    with visitor.request() as session:
+        assert session.size == len('{"a":"\\u00e9"}')
+        session["a"] = "b" * 100
+    record = stored(kit, visitor)
+    assert record
+    session = visitor.open().session
+    assert session.size == len(record.payload) == 108
+    session.invalidate()
+    assert session.size == 0
+
+
 class TestExpiry:
     def test_it_is_pushed_when_due_and_not_before(self, kit: Kit) -> None:
         visitor = begin(kit, timeout="1200", reissue_time="120")

@@ -203,6 +203,23 @@ def test_a_token_from_before_the_last_one_opens_nothing_in_the_grace_either(kit:
     assert first.open().session == {}
 
 
+@pytest.mark.parametrize("rotation", ["regenerate", "renewal"])
+def test_an_expired_session_is_opened_by_none_of_its_tokens(kit: Kit, rotation: str) -> None:
+    visitor = begin(kit, renewal_time="700", renewal_grace="699", timeout="600")
+    old = copy_of(visitor)
+    kit.clock.move(400)
+    visit(visitor)
+    kit.clock.move(300 if rotation == "renewal" else 0)
+    with visitor.request() as session:
+        if rotation == "regenerate":
+            session.regenerate()
+    assert visitor.cookies != old.cookies
+    kit.clock.move(600)
+    for each in (old, visitor):
+        assert each.open().session.new
+        assert dict(each.open().session) == {}
+
+
 def test_a_cookie_that_opens_nothing_leaves_a_line_that_says_why(
     kit: Kit, caplog: pytest.LogCaptureFixture
 ) -> None:

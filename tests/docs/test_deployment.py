@@ -1,8 +1,7 @@
 """docs/deployment.md: its SQL makes what the code makes, and its .ini lines work."""
 
 import re
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -15,6 +14,7 @@ from sessionsite.cli import main
 from sessionsite.testing import record
 from tests import ROOT
 from tests.harness.nginx import start_nginx
+from tests.harness.observing import until
 from tests.harness.postgres import Postgres
 from tests.harness.production import (
     FORWARDED,
@@ -37,16 +37,6 @@ def block(heading: str, language: str) -> str:
     match = re.search(rf"(?s)```{language}\n(.*?)```", section)
     assert match, f"{heading} has no block of {language}"
     return match[1]
-
-
-def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    """Whether `condition` comes true within so many seconds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:

@@ -47,7 +47,7 @@ LEFT = {("sessions/store.py", "somebody")}
 # What a page tells its reader to write, or a program writes.
 MADE = {
     "visits.py", "app.js", "walk.ini", "no-session.ini", "own.ini", "RESULTS.svg", "LIBRARIES.md",
-    "myapp/sessions.py", "node_modules/", "source/",
+    "myapp/sessions.py", "env.py", "node_modules/", "source/",
 }  # fmt: skip
 
 

@@ -69,10 +69,15 @@ def test_the_page_has_every_method_of_a_store() -> None:
 
 
 def test_the_store_keeps_the_contract_as_the_page_tests_it(package: Path) -> None:
+    path = os.pathsep.join([str(package), str(ROOT)])
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "myapp/test_store.py"],
         cwd=package,
-        env={**os.environ, "PYTHONPATH": str(package), "PYTEST_ADDOPTS": ""},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTEST_ADDOPTS": "",
+        },
         capture_output=True,
         text=True,
         check=False,

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Callable
 
 from tests.harness.process import living
 
@@ -24,3 +25,13 @@ def answer(port: int, question: bytes, length: int) -> bytes:
             return connection.recv(length)
         except TimeoutError:
             return b""
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> bool:
+    """Whether `condition` comes true within so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True

@@ -138,6 +138,24 @@ class TestAnErrorThatNoViewAnswers:
             app.get("/")
         assert rows(app) == []
 
+    @pytest.mark.parametrize("begins_another", [False, True])
+    def test_a_logout_in_it_holds(self, make_app: Any, begins_another: bool) -> None:
+        def view(request: Request) -> Response:
+            if "n" in request.session:
+                request.session.invalidate()
+                if begins_another:  # nobody would get its cookie, but it must not keep the row
+                    request.session["m"] = 1
+                raise ZeroDivisionError
+            return count(request)
+
+        app = make_app(view)
+        app.get("/")
+        assert rows(app) == ['{"n":1}']
+        with pytest.raises(ZeroDivisionError):
+            app.get("/")
+        assert '{"n":1}' not in rows(app)
+        assert app.get("/").text == "1"
+
 
 class TestWhatJSONCannotHold:
     def view(self, request: Request) -> Response:

@@ -246,19 +246,19 @@ class SessionRow:
         if self.ended_id is None:
             return
         id_, self.ended_id = self.ended_id, None
-        found: list[Record | None] = []
+        deleting: list[Record] = []
         try:
-            # Not the store's `delete`: we must know whether this request deleted the row, since
-            # only then may it clear the cookie.
-            self._call(self._store.update, id_, self._now(), found.append)
+            # Not the store's `delete`, which finds expired rows too: their visitor may have a newer
+            # cookie by now, and only a request that ends a live session may clear the cookie.
+            self._call(self._store.update, id_, self._now(), deleting.append)
+            ended = bool(deleting)
         except MalformedRecordError:  # it was edited by hand meanwhile: a logout holds all the same
-            self._call(self._store.delete, id_)
-            found.append(None)
-        if found:
+            ended = self._call(self._store.delete, id_)
+        if ended:
             self.answer = "end"
         else:
             self.spend()
-        log.info("Session %s: ended%s", id_, "" if found else " while a request was using it")
+        log.info("Session %s: ended%s", id_, "" if ended else " while a request was using it")
 
     def _used(self, record: Record, payload: str, now: datetime) -> Record:
         """Return the next version of `record`: in use now, with `payload`."""

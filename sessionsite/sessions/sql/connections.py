@@ -182,7 +182,7 @@ class Lease:
             raise LostConnectionError(reason) from exc
         if self._database.is_silence(exc) and not self._waits:
             self._breaker.trip(reason)
-        if isinstance(exc, self._driver.IntegrityError):
+        if self._database.is_taken_id(exc):
             raise RecordExistsError("a session with this id exists") from exc
         raise StoreError(reason) from exc
 

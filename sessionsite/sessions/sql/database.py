@@ -64,5 +64,9 @@ class Database(Protocol):
         """Return whether a driver's error means that the table is not there."""
 
     @abstractmethod
+    def is_taken_id(self, error: Exception) -> bool:
+        """Return whether a driver's error means that there is a row with this id."""
+
+    @abstractmethod
     def is_silence(self, error: Exception) -> bool:
         """Return whether a driver's error means that the server did not answer in time."""

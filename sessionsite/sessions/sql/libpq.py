@@ -160,7 +160,10 @@ class PostgreSQLStatement:
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises psycopg's errors."""
         pgconn = connection.pgconn
-        arguments = self._encoder(connection).dump_sequence([values[n] for n in self.names], ())
+        try:
+            arguments = self._encoder(connection).dump_sequence([values[n] for n in self.names], ())
+        except UnicodeEncodeError as exc:  # half of a surrogate pair, in an id
+            raise psycopg.DataError(str(exc)) from exc
         if connection.prepare_threshold is None:  # a pooler stands between that forgets them
             pgconn.send_query_params(self.sql, arguments, self._oids, self._formats, _BINARY)
         else:

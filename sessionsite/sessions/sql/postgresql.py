@@ -60,6 +60,9 @@ class PostgreSQL(Database):
     def is_missing_table(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.UndefinedTable)
 
+    def is_taken_id(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.errors.UniqueViolation)
+
     def is_silence(self, error: Exception) -> bool:
         return isinstance(error, NoAnswerError)
 

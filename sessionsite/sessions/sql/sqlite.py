@@ -66,6 +66,9 @@ class SQLite(Database):
     def is_missing_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.Error) and str(error).startswith("no such table")
 
+    def is_taken_id(self, error: Exception) -> bool:
+        return getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY"
+
     def is_silence(self, error: Exception) -> bool:
         return False  # a file answers
 
@@ -91,9 +94,11 @@ class SQLiteStatement:
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises sqlite3's errors."""
         encode = self._encode
-        cursor = connection.execute(
-            self._sql, self._constants | {name: encode[name](v) for name, v in values.items()}
-        )
+        encoded = {name: encode[name](value) for name, value in values.items()}
+        try:
+            cursor = connection.execute(self._sql, self._constants | encoded)
+        except UnicodeEncodeError as exc:  # half of a surrogate pair, in an id
+            raise sqlite3.DataError(str(exc)) from exc
         rows = [self._decoded(row) for row in cursor.fetchall()]
         return rows, len(rows) if self._decode else cursor.rowcount
 

@@ -30,8 +30,11 @@ class Statements:
     sweep: Statement | None = None
 
 
-def compile_statements(table: sa.Table, database: Database, dialect: sa.Dialect) -> Statements:
+def compile_statements(
+    table: sa.TableClause, database: Database, dialect: sa.Dialect
+) -> Statements:
     """Return the statements on `table`."""
+    table = _in_utc(table)
     c = table.c
     columns = [c[name] for name in COLUMNS]
     now = sa.bindparam("now", type_=UTCDateTime)
@@ -73,3 +76,12 @@ def compile_statements(table: sa.Table, database: Database, dialect: sa.Dialect)
     return Statements(
         **{name: database.statement(name, each, dialect) for name, each in described.items()}
     )
+
+
+def _in_utc(table: sa.TableClause) -> sa.TableClause:
+    """Return `table` as statements see it: its times are aware, and in UTC."""
+    columns = (
+        sa.column(c.name, UTCDateTime if isinstance(c.type, sa.DateTime) else c.type)
+        for c in table.columns
+    )
+    return sa.table(table.name, *columns, schema=table.schema)

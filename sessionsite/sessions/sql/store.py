@@ -110,20 +110,23 @@ class SQLAlchemyStore(SessionStore):
                 return None
             if changed is newest:
                 return newest
-            stored = replace(changed, version=newest.version + 1)
+            stored = replace(
+                changed, id=id, created_at=newest.created_at, version=newest.version + 1
+            )
             values = {name: getattr(stored, name) for name in CHANGEABLE}
             statements.update.run(connection, values | {"record_id": id})
             return stored
 
-    def delete(self, id: str) -> None:
+    def delete(self, id: str) -> bool:
         try:
-            self._execute(self._statements.delete, {"record_id": id})
+            return self._execute(self._statements.delete, {"record_id": id}) == 1
         except LostConnectionError:
             self.close()
-            self._execute(self._statements.delete, {"record_id": id})
+            return self._execute(self._statements.delete, {"record_id": id}) == 1
 
     def prune(self, now: datetime, limit: int) -> int:
-        return self._execute(self._statements.prune, {"now": now, "batch": limit})
+        batch = min(limit, 2**31 - 1)  # what PostgreSQL's integer holds
+        return self._execute(self._statements.prune, {"now": now, "batch": batch})
 
     def count_expired(self, now: datetime) -> int:
         with self._connection() as connection:

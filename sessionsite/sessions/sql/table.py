@@ -1,34 +1,37 @@
 """The table: one row per session, one column per field of `Record`."""
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
-
-from .values import UTCDateTime
 
 
-def sessions_table(name: str = "sessions", schema: str | None = None) -> sa.Table:
-    """Return the table's definition under `name`.
+def sessions_table(
+    name: str = "sessions", schema: str | None = None, metadata: sa.MetaData | None = None
+) -> sa.Table:
+    """Return the table's definition, as `session.sql.table` and `session.sql.schema` name it.
+
+    `metadata` is that of an app whose migrations are to own the table. The types are SQLAlchemy's
+    own, so that Alembic writes migrations which need nothing of ours. On SQLite the store keeps
+    times in UTC, and SQLAlchemy reads them back without a zone.
 
     Every statement but the pruner's goes by the primary key, and `expires_at` is the only other
     index: neither a save nor a rotation changes one.
     """
+    time = sa.DateTime(timezone=True)
+    no = sa.text("false")  # as both databases have it: one migration runs on either
     return sa.Table(
         name,
-        sa.MetaData(),
+        sa.MetaData() if metadata is None else metadata,
         sa.Column("id", sa.Text, primary_key=True),
         sa.Column("token_hash", sa.LargeBinary, nullable=False),
         # JSON, not JSONB: it keeps the text as it was written, "\u0000" included
-        sa.Column(
-            "payload", sa.Text().with_variant(postgresql.JSON(), "postgresql"), nullable=False
-        ),
+        sa.Column("payload", sa.Text().with_variant(sa.JSON(), "postgresql"), nullable=False),
         sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("created_at", UTCDateTime, nullable=False),
-        sa.Column("seen_at", UTCDateTime, nullable=False),
-        sa.Column("expires_at", UTCDateTime),
+        sa.Column("created_at", time, nullable=False),
+        sa.Column("seen_at", time, nullable=False),
+        sa.Column("expires_at", time),
         sa.Column("old_token_hash", sa.LargeBinary),
-        sa.Column("old_token_valid", sa.Boolean, nullable=False, server_default=sa.false()),
-        sa.Column("rotated_at", UTCDateTime),
-        sa.Column("token_confirmed", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("old_token_valid", sa.Boolean, nullable=False, server_default=no),
+        sa.Column("rotated_at", time),
+        sa.Column("token_confirmed", sa.Boolean, nullable=False, server_default=no),
         sa.Index(f"{name}_expires_at", "expires_at"),
         schema=schema,
         # room in each page for the next version of its rows (PostgreSQL: HOT updates)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -25,7 +26,8 @@ from sessionsite.sessions.sql import (
     sqlite,
 )
 from sessionsite.sessions.store import MalformedRecordError, Record, RecordExistsError, StoreError
-from sessionsite.testing import START, record
+from sessionsite.testing import START, in_parallel, record
+from tests.harness.observing import until
 from tests.harness.stores import sql_keys, sql_store
 
 
@@ -81,6 +83,27 @@ class TestARowThatIsNoRecord:
         in_flight.invalidate()
         in_flight.save()
         assert execute(store, "SELECT count(*) FROM sessions") == [(0,)]
+        store.engine.dispose()
+
+    def test_of_two_logouts_one_clears_the_cookie(
+        self, sqlite_url: str, change: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        store = sql_store(sqlite_url)
+        open_session = self.visitor_of(store)
+        first, second = open_session(), open_session()
+        execute(store, f"UPDATE sessions SET {change}")
+        delete = store.delete
+
+        def after_the_first(id: str) -> bool:
+            monkeypatch.undo()
+            first.save()
+            return delete(id)
+
+        monkeypatch.setattr(store, "delete", after_the_first)
+        for session in (first, second):
+            session.invalidate()
+        second.save()  # the browser may have a newer cookie by now
+        assert (first._row.answer, second._row.answer) == ("end", None)
         store.engine.dispose()
 
     def visitor_of(self, store: SQLAlchemyStore) -> Callable[[], ServerSession]:
@@ -180,6 +203,68 @@ def execute_elsewhere(url: str) -> None:
         "WHERE datname = current_database() AND pid <> pg_backend_pid()",
     )
     other.engine.dispose()
+
+
+@pytest.mark.parametrize("kind", [pytest.param("postgres", marks=pytest.mark.servers), "sqlite"])
+def test_a_column_of_the_operators_that_must_be_filled_is_a_store_error(
+    kind: str, request: pytest.FixtureRequest
+) -> None:
+    """And no id that is taken: that error is the app's, and no 503."""
+    url = request.getfixturevalue(f"{kind}_url")
+    store = sql_store(url)
+    added = sa.schema.CreateTable(
+        sa.Table(
+            "theirs",
+            sa.MetaData(),
+            *(sa.Column(c.name, c.type, primary_key=c.primary_key) for c in store.table.columns),
+            sa.Column("tenant", sa.Integer, nullable=False),
+        )
+    )
+    with store.engine.connect() as connection:
+        connection.execute(added)
+    store.close()
+    store = sql_store(url, table="theirs")
+    with pytest.raises(StoreError, match="tenant"):
+        store.create(record())
+    store.close()
+
+
+def test_close_gives_back_every_connection_and_the_next_call_opens_one(
+    postgres_url: str,
+) -> None:
+    store = sql_store(postgres_url)
+    store.create(record())
+    in_parallel(3, lambda _: store.load("id-a", START))
+    with psycopg.connect(postgres_url.replace("+psycopg", ""), autocommit=True) as other:
+
+        def connections() -> int:
+            row = other.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND pid <> pg_backend_pid()"
+            ).fetchone()
+            assert row
+            return int(row[0])
+
+        assert connections() >= 1
+        for _ in range(2):
+            store.close()
+            assert until(lambda: connections() == 0)
+            assert store.load("id-a", START) == record()
+            assert connections() == 1
+    store.close()
+
+
+def test_close_while_a_statement_runs_leaves_it_alone(postgres_url: str) -> None:
+    store = sql_store(postgres_url)
+    store.create(record())
+
+    def change(newest: Record) -> Record:
+        store.close()  # another thread's, as the command's or a health check's would be
+        return replace(newest, payload='{"n": 2}')
+
+    assert store.update("id-a", START, change) == record(payload='{"n": 2}', version=2)
+    assert store.load("id-a", START) == record(payload='{"n": 2}', version=2)
+    store.close()
 
 
 def test_a_session_without_end_has_none_for_sqlalchemy_either(sqlite_url: str) -> None:

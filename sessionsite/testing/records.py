@@ -1,0 +1,47 @@
+"""What the contract of a store is made of: records, threads, an error that must come."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from threading import Barrier
+from typing import Any
+
+from ..sessions import Record
+
+START = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
+"""The contract's "now": half an hour before the clocks of Europe go back."""
+
+
+def record(name: str = "a", **changes: Any) -> Record:
+    """Return a record that is alive at `START`, with an id and a token hash made from `name`."""
+    values: dict[str, Any] = {
+        "id": f"id-{name}",
+        "token_hash": f"hash-{name}".encode(),
+        "payload": '{"n": 1}',
+        "version": 1,
+        "created_at": START - timedelta(hours=1),
+        "seen_at": START - timedelta(minutes=1),
+        "expires_at": START + timedelta(hours=1),
+    }
+    return Record(**values | changes)
+
+
+def in_parallel(count: int, work: Callable[[int], Any]) -> list[Any]:
+    """Call `work(0)`, `work(1)`, … at once, a thread each; return the results in that order."""
+    barrier = Barrier(count)
+
+    def run(number: int) -> Any:
+        barrier.wait(timeout=30)
+        return work(number)
+
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(run, range(count)))
+
+
+def raised(call: Callable[[], Any]) -> BaseException | None:
+    """Return what `call` raises, or None."""
+    try:
+        call()
+    except BaseException as exc:
+        return exc
+    return None
