@@ -1,4 +1,7 @@
-"""The tween that saves the session, and makes the 503 page where the store fails."""
+"""The tween that saves the session, and makes the 503 page where the store fails.
+
+It also sees the first request that a process serves, which starts the pruner.
+"""
 
 import logging
 import sys
@@ -6,12 +9,14 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from pyramid.httpexceptions import HTTPNotFound
+from pyramid.interfaces import ISessionFactory
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 
-from .interfaces import ISavedSession
+from .interfaces import ISavedSession, IServerSessionFactory
 from .payload import PayloadError
+from .pruner import Pruner, Pruning
 from .store import StoreError
 
 log = logging.getLogger(__name__)
@@ -28,7 +33,10 @@ def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
     apps without this tween; here that callback finds nothing left to do.
     """
 
+    pruning = Pruning(lambda: _start_pruner(registry))
+
     def save_tween(request: Request) -> Response:
+        pruning.serve()
         try:
             response = handler(request)
             _save(request)
@@ -41,6 +49,12 @@ def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
             raise
 
     return save_tween
+
+
+def _start_pruner(registry: Registry) -> None:
+    factory = registry.queryUtility(ISessionFactory)
+    if IServerSessionFactory.providedBy(factory) and factory.prune_interval is not None:
+        Pruner(factory.store, factory.prune_interval, factory.now).start()
 
 
 def _save(request: Request, error: Exception | None = None) -> None:
