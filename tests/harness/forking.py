@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+import psutil
+
 
 def in_child(work: Callable[[], Any], fork: Callable[[], int] = os.fork) -> Any:
     """Return what `work` returns in a child of this process, as JSON has it."""
@@ -39,12 +41,5 @@ def fork_in_c() -> int:
 
 def open_files(path: str) -> list[str]:
     """Which files of this process have a name that begins with `path`."""
-    found = []
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            name = os.readlink(f"/proc/self/fd/{number}")
-        except OSError:  # it was the listing's own
-            continue
-        if name.startswith(path):
-            found.append(name)
-    return found
+    names = [file.path for file in psutil.Process().open_files()]
+    return [name for name in names if name.startswith(path)]
