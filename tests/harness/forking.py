@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import signal
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -24,6 +25,7 @@ def in_child(work: Callable[[], Any], fork: Callable[[], int] = os.fork) -> Any:
 
 
 def _tell(work: Callable[[], Any], writing: int) -> NoReturn:
+    signal.alarm(60)  # it may wait for what is in another process
     try:
         told = {"returned": work()}
     except BaseException:

@@ -1,6 +1,7 @@
 """Forks: a child has connections of its own, and its parent notices nothing."""
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -149,6 +150,7 @@ def test_a_connection_that_was_closed_leaves_its_number_to_others(
     with postgres_store._connection() as closed:
         postgres_store.engine.dispose()
     assert closed.closed
+    closed.after_fork_in_child()
     with open(ROOT / "setup.py") as file:
         if file.fileno() != number:
             os.dup2(file.fileno(), number)
@@ -259,6 +261,7 @@ def test_a_fork_inside_a_transaction_leaves_it_to_the_parent(store: SQLAlchemySt
         pids.append(os.fork())
         return newest.saved('{"by": "parent"}' if pids[0] else "{}", START, None, True)
 
+    began = time.monotonic()
     try:
         stored = store.update("id-a", START, change)
     except StoreError as exc:
@@ -266,6 +269,7 @@ def test_a_fork_inside_a_transaction_leaves_it_to_the_parent(store: SQLAlchemySt
     finally:
         if pids == [0]:
             os._exit(0)
+    assert time.monotonic() - began < 4  # it has not waited for its own connection
     os.close(writing)
     with open(reading) as answer:
         told, _, then = answer.read().partition("; ")
@@ -275,6 +279,31 @@ def test_a_fork_inside_a_transaction_leaves_it_to_the_parent(store: SQLAlchemySt
     assert stored is not None
     assert stored.payload == '{"by": "parent"}'
     assert store.load("id-a", START) == stored
+
+
+def test_a_connection_that_the_parent_has_lent_is_given_back_to_nobody(
+    postgres_store: SQLAlchemyStore,
+) -> None:
+    """Not even where another thread of the parent's has its hands on the pool."""
+    pool: Any = postgres_store.engine.pool
+
+    pids = []
+
+    def change(newest: Record) -> Record:
+        with held(pool._lock):
+            pids.append(os.fork())
+        if pids == [0]:
+            signal.alarm(60)
+        return newest
+
+    try:
+        postgres_store.update("id-a", START, change)
+    except StoreError:
+        os._exit(0)
+    finally:
+        if pids == [0]:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]) == 0
 
 
 def test_a_child_inherits_no_file_of_sqlite(sqlite_store: SQLAlchemyStore, sqlite_url: str) -> None:

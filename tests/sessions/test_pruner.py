@@ -61,6 +61,26 @@ def test_a_run_that_finds_nothing_says_nothing(caplog: pytest.LogCaptureFixture)
     assert caplog.messages == []
 
 
+def test_it_does_with_one_connection_and_commits_each_batch(
+    postgres_url: str,
+) -> None:
+    store = sql_store(postgres_url, engine={"pool_size": "1"}, timeout=1)
+    other = sql_store(postgres_url)
+    expired(store, 5)
+    with store.sweeping() as ours:
+        assert ours
+        for left, removed in ((3, 2), (1, 2), (0, 1)):
+            assert store.prune(START, 2) == removed
+            assert other.count_expired(START) == left
+            assert pruner(other).prune() == 0  # it is still the other one's turn
+    expired(store, 3)
+    assert pruner(other).prune() == 3
+    expired(store, 3)
+    assert pruner(store).prune() == 3
+    store.close()
+    other.close()
+
+
 def test_a_row_that_is_locked_is_left_for_later(postgres_url: str) -> None:
     store = sql_store(postgres_url)
     expired(store, 3)

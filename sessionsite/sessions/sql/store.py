@@ -42,6 +42,7 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
         self._statements = compile_statements(table, self._database, engine.dialect)
         self._breaker = CircuitBreaker()
         self._in_transaction: set[int] = set()  # threads
+        self._sweeping: dict[int, Any] = {}  # the connection, by the thread
         self._drained: dict[int, StorePool] = {}  # by the thread that forks
         forks.watch(self)
 
@@ -167,7 +168,16 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             self._execute(self._statements.delete, {"record_id": id})
 
     def prune(self, now: datetime, limit: int) -> int:
-        return self._execute(self._statements.prune, {"now": now, "batch": limit})
+        values = {"now": now, "batch": limit}
+        connection = self._sweeping.get(get_ident())
+        if connection is None:
+            return self._execute(self._statements.prune, values)
+        # A second connection might be one too many. Each batch is a transaction, lock included.
+        _, count = self._statements.prune.run(connection, values)
+        for statement in (self._statements.commit, self._statements.begin, self._statements.sweep):
+            assert statement is not None
+            statement.run(connection, {})
+        return count
 
     def count_expired(self, now: datetime) -> int:
         with self._connection() as connection:
@@ -183,7 +193,11 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             return
         with self._connection() as connection, self._transaction(connection):
             rows, _ = lock.run(connection, {})
-            yield rows[0][0]
+            self._sweeping[get_ident()] = connection
+            try:
+                yield rows[0][0]
+            finally:
+                del self._sweeping[get_ident()]
 
     def close(self) -> None:
         self.engine.dispose()
