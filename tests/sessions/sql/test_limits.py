@@ -210,3 +210,52 @@ def test_more_are_used_once_they_can_be_had(make_store: MakeStore, role: Role) -
     while len(role.pids()) < 3:
         in_parallel(VISITORS, hold)
         assert time.monotonic() < deadline
+
+
+def test_whoever_waits_takes_the_place_of_a_connection_that_is_lost(
+    make_store: MakeStore,
+) -> None:
+    store = make_store(pool_size="1")
+    pool: Any = store.engine.pool
+
+    def lose() -> None:
+        with store._connection() as connection:
+            lent.set()
+            while not pool._waiting:
+                time.sleep(0.001)
+            connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+    lent = threading.Event()
+    with ThreadPoolExecutor(2) as threads:
+        losing = threads.submit(lose)
+        lent.wait(60)
+        began = time.monotonic()
+        assert threads.submit(store.load, "id-a", START).result(60) is None
+        assert time.monotonic() - began < 10  # of 20
+        with pytest.raises(StoreError):
+            losing.result(60)
+
+
+def test_while_they_wait_one_asks_the_database_again(make_store: MakeStore) -> None:
+    store = make_store()
+    pool: Any = store.engine.pool
+    ask = pool._invoke_creator
+    asked: list[float] = []
+
+    def count(record: Any) -> Any:
+        asked.append(time.monotonic())
+        return ask(record)
+
+    pool._invoke_creator = count
+    with ThreadPoolExecutor(5) as threads, ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(store._connection())
+        waiting = [threads.submit(store.load, "id-a", START) for _ in range(5)]
+        began = time.monotonic()
+        time.sleep(3.5)
+        held.close()
+        for each in waiting:
+            assert each.result(60) is None
+    # the five that came at once, perhaps, and then one per second
+    again = [moment - began for moment in asked if moment - began > 0.5]
+    assert 2 <= len(again) <= 4
