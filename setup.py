@@ -27,6 +27,7 @@ EXTRAS = {
         # axe-core, with the call that runs it in a page
         "axe-playwright-python",
         "coverage >= 7.10",
+        "gunicorn; sys_platform != 'win32'",
         "html5lib",
         "hypothesis",
         "playwright",

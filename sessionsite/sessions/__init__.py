@@ -57,6 +57,7 @@ __all__ = [
     "MalformedRecordError",
     "MemoryStore",
     "PayloadError",
+    "Pruner",
     "Record",
     "RecordExistsError",
     "ServerSession",
@@ -107,12 +108,6 @@ def _prevent_caching(event: NewResponse) -> None:
         prevent_caching(event.response)
 
 
-def _start_pruner(event: ApplicationCreated) -> None:
-    factory = event.app.registry.queryUtility(ISessionFactory)
-    if IServerSessionFactory.providedBy(factory) and factory.prune_interval is not None:
-        Pruner(factory.store, factory.prune_interval, factory.now).start()
-
-
 def _warn_of_toolbar(event: ApplicationCreated) -> None:
     registry = event.app.registry
     tweens = registry.queryUtility(ITweens)
@@ -129,9 +124,8 @@ def includeme(config: Configurator) -> None:
     factory = session_factory(config.registry.settings)
     if factory is not None:
         config.set_session_factory(factory)
-    # also for a factory that the app sets itself, if it provides IServerSessionFactory
-    config.add_subscriber(_start_pruner, ApplicationCreated)
     config.add_subscriber(_warn_of_toolbar, ApplicationCreated)
+    # It also starts the pruner, for any factory that provides IServerSessionFactory.
     config.include(".policy")
     config.add_tween(SAVE_TWEEN, under=INGRESS, over=["pyramid_tm.tm_tween_factory", EXCVIEW])
     config.add_subscriber(_prevent_caching, NewResponse)

@@ -5,17 +5,25 @@ from dataclasses import replace
 from datetime import datetime
 from threading import RLock
 
+from . import forks
 from .store import Record, RecordExistsError, SessionStore
 
 
-class MemoryStore(SessionStore):
-    """A `SessionStore` in this process's memory: real, thread-safe, and gone with the process."""
+class MemoryStore(SessionStore, forks.Forked):
+    """A `SessionStore` in this process's memory: real, thread-safe, and gone with the process.
+
+    A process that is forked off has a copy of its own.
+    """
 
     where = "in the server's memory"
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._lock = RLock()
+        forks.watch(self)
+
+    def after_fork_in_child(self) -> None:
+        self._lock = RLock()  # each record is whole, whatever another thread was doing
 
     def create(self, record: Record) -> None:
         with self._lock:

@@ -2,7 +2,8 @@
 
 Tweens, response callbacks, subscribers to NewResponse, finished callbacks and execution policies
 may all put something into a session, in this order. What they return is a response that has not
-left yet. So the session is stored here, around the app's execution policy, once.
+left yet. So the session is stored here, around the app's execution policy, once. The first request
+that a process serves starts the pruner here.
 """
 
 import logging
@@ -12,6 +13,8 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated, NewResponse
+from pyramid.interfaces import ISessionFactory
+from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.router import Router
@@ -19,8 +22,10 @@ from pyramid.threadlocal import RequestContext
 from webob import Response as WebObResponse
 
 from .error_page import drop, error_page, mark_unavailable, store_failure
+from .interfaces import IServerSessionFactory
 from .opened import KEY, Opened
 from .payload import PayloadError
+from .pruner import Pruner, Pruning
 from .response import prevent_caching
 from .retry import IBeforeRetry
 from .store import HeadersSentError, StoreError
@@ -34,14 +39,15 @@ Policy = Callable[[Environ, Router], WSGIApp]
 FAILURES = (StoreError, PayloadError, HeadersSentError)
 
 
-def save_policy(inner: Policy) -> Policy:
+def save_policy(inner: Policy, serving: Callable[[], None]) -> Policy:
     """Return the execution policy `inner` with the sessions saved after it.
 
-    A store's failure, wherever it came up, is the 503 page, and an error of the app's leaves what
-    the session's row was given stored.
+    `serving` is called at each request, before all else. A store's failure, wherever it came up,
+    is the 503 page, and an error of the app's leaves what the session's row was given stored.
     """
 
     def policy(environ: Environ, router: Router) -> WSGIApp:
+        serving()
         outer = environ.get(KEY)  # an app around this one has sessions of its own
         environ[KEY] = opened = Opened(environ)
         streams = False
@@ -101,8 +107,16 @@ def _page(exc: Exception, environ: Environ, router: Router, request: Request | N
 
 
 def _stand_around(event: ApplicationCreated) -> None:
+    app = event.app
+    pruning = Pruning(lambda: _start_pruner(app.registry))
     # Not `config.set_execution_policy`: pyramid_retry sets that one, and both would conflict.
-    event.app.execution_policy = save_policy(event.app.execution_policy)
+    app.execution_policy = save_policy(app.execution_policy, pruning.serve)
+
+
+def _start_pruner(registry: Registry) -> None:
+    factory = registry.queryUtility(ISessionFactory)
+    if IServerSessionFactory.providedBy(factory) and factory.prune_interval is not None:
+        Pruner(factory.store, factory.prune_interval, factory.now).start()
 
 
 def discard(event: IBeforeRetry) -> None:

@@ -1,4 +1,7 @@
-"""Deletes expired rows: `prune_all` at once, `Pruner` now and then from inside the server."""
+"""Deletes expired rows: `prune_all` at once, `Pruner` now and then from inside the server.
+
+`Pruning` has one `Pruner` run in each process that serves requests.
+"""
 
 import logging
 import random
@@ -6,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from . import forks
 from .store import SessionStore, StoreError
 
 log = logging.getLogger(__name__)
@@ -60,3 +64,34 @@ class Pruner(threading.Thread):
 
     def stop(self) -> None:
         self._stopped.set()
+
+
+class Pruning:
+    """Has `start` called once in each process, when it serves its first request.
+
+    Not when the app is made: a server that forks (gunicorn's master, Celery's parent), pshell and
+    scripts load the app and serve nobody, and no thread lives on in a process that is forked off.
+    """
+
+    def __init__(self, start: Callable[[], None]) -> None:
+        """`start` starts a `Pruner`."""
+        self._start = start
+        self._pid = 0  # no process's
+        self._claims: dict[int, object] = {}
+
+    def serve(self) -> None:
+        """Note that this process serves a request."""
+        if self._pid == forks.pid:
+            return
+        forks.notice()
+        pid = forks.pid
+        claim = object()
+        # The first of several threads; not a lock, which a fork could leave taken.
+        if self._claims.setdefault(pid, claim) is claim:
+            try:
+                self._start()
+            except RuntimeError as exc:  # the process may have no further thread
+                log.warning("Session pruner: %s; the next request tries again", exc)
+                del self._claims[pid]
+                return
+        self._pid = pid

@@ -123,7 +123,9 @@ def test_the_engine_has_the_defaults_of_the_document() -> None:
     assert documented == defaults | {
         f"{ENGINE}url": "required",
         f"{ENGINE}pool_timeout": "session.sql.timeout",
+        f"{ENGINE}max_overflow": "0",
     }
+    assert pool._max_overflow == 0
     assert pool.size() == int(defaults[f"{ENGINE}pool_size"])
     assert pool.timeout() == sql_settings(SERVER).timeout
 

@@ -117,7 +117,7 @@ class TestBoth:
     def test_the_pruner_prunes_it(
         self, store: NamedStore, settings: dict[str, str], started: list[Any]
     ) -> None:
-        app(settings)
+        app(settings).get("/")
         store.create(record(expires_at=LONG_AGO))
         (pruner,) = started
         assert pruner.prune() == 1
@@ -175,8 +175,9 @@ def test_a_factory_that_is_set_by_hand_has_its_pruner_too(
     with Configurator(settings={}) as config:
         config.include("sessionsite.sessions")
         config.set_session_factory(session_factory(WRAPPER))
-    registry = config.make_wsgi_app().registry
-    assert registry.getUtility(ISessionFactory).store is store
+    app = config.make_wsgi_app()
+    assert app.registry.getUtility(ISessionFactory).store is store
+    TestApp(app).get("/", status=404)
     assert len(started) == 1
 
 

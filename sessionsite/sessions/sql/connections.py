@@ -1,4 +1,4 @@
-"""Connections of the driver: the pool, the lease of one, and the circuit breaker.
+"""Connections of the driver: the lease of one, and the circuit breaker.
 
 Whoever runs a statement takes a `Lease` in a `with`; it is given back at the end, whatever happens.
 """
@@ -9,74 +9,14 @@ from types import TracebackType
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.pool import PoolProxiedConnection, QueuePool, reset_none
 
 from ..store import RecordExistsError, StoreError
 from .database import Database
+from .store_pool import StorePool
 
 
 class LostConnectionError(StoreError):
     """The connection broke under a statement, whose outcome is unknown."""
-
-
-class StorePool(QueuePool):
-    """A pool that lends the connection that was given back last, with no check-out of its own.
-
-    SQLAlchemy's check-out and check-in cost more than the rest of a lease, and a request takes two
-    (benchmarks/store). A connection is handed on as it is, so with `pool_pre_ping`, `pool_recycle`
-    or `pool_reset_on_return` each one is checked out and in.
-    """
-
-    __module__ = QueuePool.__module__  # SQLAlchemy logs under the name that this makes
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        as_it_is = not self._pre_ping and self._recycle < 0 and self._reset_on_return is reset_none
-        self._keeps = self.size() if as_it_is else 0
-        self._kept: list[PoolProxiedConnection] = []
-        self._waiting = 0
-        self._disposed = False
-        self._lock = Lock()  # guards the three above
-
-    def lend(self) -> PoolProxiedConnection:
-        """Return a connection, for `take_back`.
-
-        Raises the driver's errors, and `sqlalchemy.exc.TimeoutError` if none comes free.
-        """
-        with self._lock:
-            if self._kept:
-                return self._kept.pop()
-            self._waiting += 1
-        try:
-            return self.connect()
-        finally:
-            with self._lock:
-                self._waiting -= 1
-
-    def take_back(self, connection: PoolProxiedConnection) -> None:
-        """Keep `connection` for the next `lend`, or check it in."""
-        with self._lock:
-            disposed = self._disposed
-            if (
-                len(self._kept) < self._keeps
-                and connection.is_valid
-                and not disposed
-                # a thread that waits, waits for a check-in, and would not see what is kept
-                and not self._waiting
-            ):
-                self._kept.append(connection)
-                return
-        if disposed and connection.is_valid:
-            connection.invalidate()  # nobody would ever close it
-        connection.close()
-
-    def dispose(self) -> None:
-        with self._lock:
-            self._disposed = True
-            kept, self._kept = self._kept, []
-        for connection in kept:
-            connection.close()
-        super().dispose()
 
 
 class CircuitBreaker:
@@ -107,6 +47,11 @@ class CircuitBreaker:
         if not self._probing.acquire(blocking=False):
             raise StoreError(f"still away: {self._reason}")
         return True
+
+    def shut(self, reason: str) -> None:
+        """Admit nobody from now on."""
+        self.trip(reason)
+        self._probing.acquire()
 
     def release(self, probe: bool) -> None:
         """End what `admit` began; `probe` is what it returned."""
@@ -150,7 +95,8 @@ class Lease:
             if not isinstance(exc, (self._driver.Error, sa.exc.SQLAlchemyError)):
                 raise
             reason = self._explain(exc)
-            self._breaker.trip(reason)
+            if not isinstance(exc, sa.exc.TimeoutError):  # those that work are all in use
+                self._breaker.trip(reason)
             raise StoreError(reason) from exc
         return self._pooled.dbapi_connection
 

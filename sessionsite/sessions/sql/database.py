@@ -35,6 +35,8 @@ class Database(Protocol):
     where: str
     """Completes the sentence "Your session is kept …"."""
     begin: sa.TextClause
+    survives_forks: bool
+    """Whether a child may open connections while it has, unused, some of its parent's."""
     creation_isolation: Literal["READ COMMITTED", "SERIALIZABLE"]
     """The isolation level of the transaction that creates the table."""
     sweep_lock: sa.Select[Any] | None

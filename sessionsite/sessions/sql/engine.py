@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from ..ini import BOOLEANS, ConfigurationError
 from ..settings import SQLSettings
-from .connections import StorePool
 from .database import Database
 from .postgresql import PostgreSQL
 from .sqlite import SQLite
+from .store_pool import StorePool
 
 _PREFIX = "session.sqlalchemy."
 _DATABASES: Final[dict[str, Database]] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
@@ -102,6 +102,8 @@ def _options(settings: SQLSettings) -> dict[str, Any]:
             "is to know as a parameter of the URL"
         )
     options.setdefault("pool_timeout", settings.timeout)
+    # a request that waits for a moment beats a server that has no connection left for others
+    options.setdefault("max_overflow", 0)
     # nothing to roll back: the store ends its transactions, or throws the connection away
     options.setdefault("pool_reset_on_return", None)
     return options

@@ -5,8 +5,10 @@ back. The store knows its ten columns: it prepares each statement once per conne
 psycopg's codecs in C send and read the values in PostgreSQL's binary format.
 """
 
+import os
 import select
 from collections.abc import Generator, Mapping, Sequence
+from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from time import monotonic
 from typing import Any
 
@@ -20,17 +22,36 @@ from psycopg.pq.abc import PGresult
 from psycopg.types.string import TextBinaryLoader
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
+from .. import forks
 from ..store import MalformedRecordError
 from .values import UTCDateTime, one_line
 
 _BINARY = Format.BINARY
+_READ, _WRITE = 1, 4  # POSIX's POLLIN and POLLOUT, which Windows has not
 
 
 class NoAnswerError(psycopg.OperationalError):
     """The server has not answered a statement in time; it may or may not have run it."""
 
 
-class StoreConnection(psycopg.Connection[Any]):
+class _Selector:
+    """Does what `select.poll` does, where there is none: on Windows, and under eventlet."""
+
+    def __init__(self) -> None:
+        self._selector = DefaultSelector()
+
+    def register(self, socket: int, events: int) -> None:
+        wanted = (EVENT_READ if events & _READ else 0) | (EVENT_WRITE if events & _WRITE else 0)
+        if socket in self._selector.get_map():
+            self._selector.modify(socket, wanted)
+        else:
+            self._selector.register(socket, wanted)
+
+    def poll(self, milliseconds: float) -> list[Any]:
+        return self._selector.select(milliseconds / 1000)
+
+
+class StoreConnection(psycopg.Connection[Any], forks.Forked):
     """A connection that gives up on a server that no longer answers.
 
     `statement_timeout` is the server's to keep, and a server that is stopped, cut off or
@@ -44,7 +65,19 @@ class StoreConnection(psycopg.Connection[Any]):
         self.prepared: set[bytes] = set()
         self.encoders: dict[bytes, abc.Transformer] = {}
         self._decoder = Transformer(_CONTEXT)
-        self._poll = select.poll()
+        # Not once for all: eventlet takes `poll` away while the program runs.
+        self._poll: Any = select.poll() if hasattr(select, "poll") else _Selector()
+        forks.watch(self)
+
+    def after_fork_in_child(self) -> None:
+        """Drop the socket, which is the parent's too, without a word to the server.
+
+        Whatever still writes to its number then writes into the void.
+        """
+        if not self.closed:
+            void = os.open(os.devnull, os.O_RDWR)
+            os.dup2(void, self.pgconn.socket, inheritable=False)
+            os.close(void)
 
     @property
     def in_transaction(self) -> bool:
@@ -60,12 +93,12 @@ class StoreConnection(psycopg.Connection[Any]):
         pgconn = self.pgconn
         deadline = monotonic() + self.seconds
         while pgconn.flush():  # a long statement, which the socket does not take at once
-            self._wait(select.POLLIN | select.POLLOUT, deadline)
+            self._wait(_READ | _WRITE, deadline)
             pgconn.consume_input()
         results = []
         while True:
             while pgconn.is_busy():  # or get_result would wait, and nothing would end that
-                self._wait(select.POLLIN, deadline)
+                self._wait(_READ, deadline)
                 pgconn.consume_input()
             result = pgconn.get_result()
             if result is None:

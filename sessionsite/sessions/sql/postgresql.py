@@ -24,6 +24,7 @@ class PostgreSQL(Database):
 
     where = "in a PostgreSQL database"
     begin = sa.text("BEGIN")
+    survives_forks = True
     # the other levels would not see a table that was created while we waited for the lock
     creation_isolation = "READ COMMITTED"
     sweep_lock = sa.select(

@@ -21,6 +21,8 @@ class SQLite(Database):
 
     where = "in an SQLite database"
     begin = sa.text("BEGIN IMMEDIATE")
+    # SQLite keeps its locks per file and process, and a child takes its parent's for its own
+    survives_forks = False
     creation_isolation = "SERIALIZABLE"
     sweep_lock = None
 

@@ -5,25 +5,30 @@ driver's own connection, which saves most of what a statement costs. A statement
 work runs in AUTOCOMMIT mode: one round trip, no BEGIN, no COMMIT.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from threading import get_ident
+from typing import Any, cast
 
 import sqlalchemy as sa
 
-from ..store import MalformedRecordError, Record, RecordExistsError, SessionStore
-from .connections import CircuitBreaker, Lease, LostConnectionError, StorePool
+from .. import forks
+from ..store import MalformedRecordError, Record, RecordExistsError, SessionStore, StoreError
+from .connections import CircuitBreaker, Lease, LostConnectionError
 from .database import Statement
 from .engine import database_of
 from .statements import CHANGEABLE, COLUMNS, compile_statements
+from .store_pool import StorePool
 from .values import one_line
 
+_MAX_LIMIT = 2**31 - 1  # what PostgreSQL's integer holds
 _TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
 
 
-class SQLAlchemyStore(SessionStore):
+class SQLAlchemyStore(SessionStore, forks.Forked):
     """`SessionStore` over one table; thread-safe. Times are stored to the microsecond."""
 
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
@@ -37,6 +42,36 @@ class SQLAlchemyStore(SessionStore):
         self._driver: Any = engine.dialect.loaded_dbapi
         self._statements = compile_statements(table, self._database, engine.dialect)
         self._breaker = CircuitBreaker()
+        self._in_transaction: set[int] = set()  # threads
+        self._sweeping: dict[int, Any] = {}  # the connection, by the thread
+        self._drained: dict[int, StorePool] = {}  # by the thread that forks
+        forks.watch(self)
+
+    def before_fork(self) -> None:
+        if not self._database.survives_forks:
+            thread = get_ident()
+            pool = self._pool
+            pool.drain(held=int(thread in self._in_transaction))
+            self._drained[thread] = pool
+
+    def after_fork_in_parent(self) -> None:
+        if pool := self._drained.pop(get_ident(), None):
+            pool.resume()
+
+    def after_fork_in_child(self) -> None:
+        inherited = self._pool.open
+        self.engine.dispose(close=False)
+        self._drained.clear()
+        self._breaker = CircuitBreaker()
+        if inherited and not self._database.survives_forks:
+            self._breaker.shut(
+                "this process was forked while a connection to the file was open, which corrupts "
+                "SQLite databases: start it anew"
+            )
+
+    @property
+    def _pool(self) -> StorePool:
+        return cast(StorePool, self.engine.pool)  # another one after `dispose`
 
     def create(self, record: Record) -> None:
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
@@ -60,7 +95,13 @@ class SQLAlchemyStore(SessionStore):
     def _load(self, id: str, now: datetime) -> Record | None:
         with self._connection(waits=False) as connection:
             rows, _ = self._statements.load.run(connection, {"record_id": id, "now": now})
+            self._compare(rows, id)
         return _record(rows[0]) if rows else None
+
+    def _compare(self, rows: Sequence[Sequence[Any]], id: str) -> None:
+        """Throw the connection away if it gives another statement's answer."""
+        if rows and rows[0][0] != id:
+            raise self._driver.InternalError("the connection gives another statement's answer")
 
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
         # Never tried twice: had the first attempt arrived, a merge would double its insertions.
@@ -84,11 +125,15 @@ class SQLAlchemyStore(SessionStore):
         raised: list[Exception] = []
 
         def guarded(newest: Record) -> Record | None:
+            process = os.getpid()
             try:
-                return change(newest)
+                changed = change(newest)
             except self._driver.Error as exc:  # the app's, of a database of its own
                 raised.append(exc)
-                return newest
+                changed = newest
+            if process != os.getpid():
+                raise StoreError("the transaction is that of the process that forked this one")
+            return changed
 
         stored = self._update(id, now, guarded)
         if raised:
@@ -103,6 +148,7 @@ class SQLAlchemyStore(SessionStore):
             rows, _ = statements.lock.run(connection, {"record_id": id, "now": now})
             if not rows:
                 return None
+            self._compare(rows, id)
             newest = _record(rows[0])
             changed = change(newest)
             if changed is None:
@@ -125,8 +171,16 @@ class SQLAlchemyStore(SessionStore):
             return self._execute(self._statements.delete, {"record_id": id}) == 1
 
     def prune(self, now: datetime, limit: int) -> int:
-        batch = min(limit, 2**31 - 1)  # what PostgreSQL's integer holds
-        return self._execute(self._statements.prune, {"now": now, "batch": batch})
+        values = {"now": now, "batch": min(limit, _MAX_LIMIT)}
+        connection = self._sweeping.get(get_ident())
+        if connection is None:
+            return self._execute(self._statements.prune, values)
+        # A second connection might be one too many. Each batch is a transaction, lock included.
+        _, count = self._statements.prune.run(connection, values)
+        for statement in (self._statements.commit, self._statements.begin, self._statements.sweep):
+            assert statement is not None
+            statement.run(connection, {})
+        return count
 
     def count_expired(self, now: datetime) -> int:
         with self._connection() as connection:
@@ -142,7 +196,11 @@ class SQLAlchemyStore(SessionStore):
             return
         with self._connection() as connection, self._transaction(connection):
             rows, _ = lock.run(connection, {})
-            yield rows[0][0]
+            self._sweeping[get_ident()] = connection
+            try:
+                yield rows[0][0]
+            finally:
+                del self._sweeping[get_ident()]
 
     def close(self) -> None:
         self.engine.dispose()
@@ -155,19 +213,25 @@ class SQLAlchemyStore(SessionStore):
 
     def _connection(self, *, waits: bool = True) -> Lease:
         """Lease a connection; `waits`: a statement may have to wait for a row's lock."""
+        forks.notice()
         return Lease(self.engine, self._database, self._breaker, self._explain, waits=waits)
 
     @contextmanager
     def _transaction(self, connection: Any) -> Iterator[None]:
         statements = self._statements
+        process, thread = os.getpid(), get_ident()
         statements.begin.run(connection, {})
+        self._in_transaction.add(thread)
         try:
             yield
         except self._driver.Error:
             raise  # the connection is thrown away, and the transaction with it
         except Exception:  # no interruption: that leaves a busy connection, thrown away as well
-            statements.rollback.run(connection, {})
+            if process == os.getpid():
+                statements.rollback.run(connection, {})
             raise
+        finally:
+            self._in_transaction.discard(thread)
         statements.commit.run(connection, {})
 
     def _explain(self, exc: Exception) -> str:

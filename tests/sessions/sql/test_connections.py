@@ -102,8 +102,9 @@ def test_no_request_waits_in_vain(make_pool: MakePool) -> None:
     in_parallel(6, use)
 
 
-def test_the_engine_has_connections_for_others(make_pool: MakePool) -> None:
-    pool = make_pool(pool_size="1", max_overflow="1", pool_timeout="1")
+@pytest.mark.parametrize("overflow", ["0", "1"])
+def test_the_engine_has_connections_for_others(make_pool: MakePool, overflow: str) -> None:
+    pool = make_pool(pool_size="1", max_overflow=overflow, pool_timeout="1")
     pool.take_back(pool.lend())
     pool.connect().close()
 
@@ -138,6 +139,25 @@ def test_dispose_closes_what_is_kept_and_what_comes_back_later(make_pool: MakePo
     assert [is_open(connection) for connection in connections] == [False, True]
     pool.take_back(lent)
     assert [is_open(connection) for connection in connections] == [False, False]
+
+
+def test_while_a_fork_is_under_way_nothing_is_made_and_nothing_kept(make_pool: MakePool) -> None:
+    pool = make_pool(pool_timeout="30")
+    lent = pool.lend()
+    before = lent.dbapi_connection
+    with ThreadPoolExecutor(2) as threads:
+        forking = threads.submit(lambda: (pool.drain(held=0), pool.resume()))
+        while not pool._draining:
+            time.sleep(0.001)
+        waiting = threads.submit(pool.lend)
+        while not pool._waiting:
+            assert pool.open == 1
+            time.sleep(0.001)
+        pool.take_back(lent)
+        forking.result(60)
+        pool.take_back(waiting.result(60))
+    assert not is_open(before)
+    assert lend_in_turn(pool, 2) == 0  # it keeps connections again
 
 
 # While the store is away

@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta, timezone
@@ -18,6 +20,7 @@ from sessionsite.sessions.sql.libpq import NoAnswerError, PostgreSQLStatement
 from sessionsite.sessions.sql.values import UTCDateTime
 from sessionsite.sessions.store import MalformedRecordError, StoreError
 from sessionsite.testing import START, record
+from tests import ROOT
 from tests.harness.stores import sql_store
 
 
@@ -245,3 +248,54 @@ def test_a_payload_larger_than_a_socket_takes_at_once(store: SQLAlchemyStore) ->
     loaded = store.load("id-a", START)
     assert loaded is not None
     assert loaded.payload == text
+
+
+WITHOUT_POLL = """
+import select, sys
+from concurrent.futures import ThreadPoolExecutor
+del select.poll
+from sessionsite.sessions import StoreError
+from sessionsite.testing import START, record
+from tests import ROOT
+from tests.harness.stores import sql_store
+
+text = '{"large": "' + "x" * 20_000_000 + '"}'
+store = sql_store(sys.argv[1], timeout=2)
+store.create(record())
+assert store.save(record(payload=text), 1, START)
+with ThreadPoolExecutor(4) as threads:
+    loaded = list(threads.map(lambda _: store.load("id-a", START).payload, range(8)))
+assert loaded == [text] * 8
+
+def locked(newest):
+    try:
+        store.update("id-a", START, lambda newest: None)
+    except StoreError as exc:
+        print(exc)
+    return None
+
+assert store.update("id-a", START, locked) is None
+assert store.load("id-a", START) is None
+store.close()
+"""
+
+
+def test_it_works_where_python_has_no_poll(postgres_url: str) -> None:
+    """On Windows, and in a process that eventlet has patched."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_POLL, postgres_url],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("no answer within 2 seconds\n", "")
+
+
+def test_poll_may_go_while_the_site_runs(
+    store: SQLAlchemyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As eventlet takes it away."""
+    store.create(record())
+    monkeypatch.delattr("select.poll")
+    assert store.load("id-a", START) == record()  # by a connection that was there
+    store.close()
+    assert [store.load("id-a", START) for _ in range(2)] == [record()] * 2
+    store.save(record(payload=json.dumps({"large": "x" * 20_000_000})), 1, START)

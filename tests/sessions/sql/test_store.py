@@ -315,3 +315,36 @@ class TestAFileThatIsLockedAtItsFirstConnection:
             with pytest.raises(StoreError, match="locked"):
                 store.load("id-a", START)
         store.engine.dispose()
+
+
+@pytest.mark.parametrize("statement", ["load", "lock"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def test_another_rows_answer_opens_nothing_and_is_the_last_of_its_connection(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, kind: str, statement: str
+) -> None:
+    """As from a connection that two processes share, or after an answer that was not read."""
+    store = sql_store(request.getfixturevalue(f"{kind}_url"))
+    store.create(record("a"))
+    store.create(record("b"))
+    run = getattr(store._statements, statement).run
+    used: list[Any] = []
+    changed: list[Record] = []
+
+    def mix_up(connection: Any, values: Any) -> Any:
+        used.append(connection)
+        return run(connection, values | {"record_id": "id-b"})
+
+    monkeypatch.setattr(getattr(store._statements, statement), "run", mix_up)
+    calls: dict[str, Callable[[], object]] = {
+        "load": lambda: store.load("id-a", START),
+        "lock": lambda: store.update("id-a", START, changed.append),
+    }
+    with pytest.raises(StoreError, match="another statement's answer"):
+        calls[statement]()
+    monkeypatch.undo()
+    with store._connection() as connection:
+        assert connection is not used[0]
+    assert changed == []
+    assert store.load("id-a", START) == record("a")
+    assert store.load("id-b", START) == record("b")
+    store.close()

@@ -1,0 +1,203 @@
+"""The pool of the driver's connections: a wait for one of ours, a fork."""
+
+import logging
+from threading import Condition, RLock
+from time import monotonic
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool, reset_none
+
+from .. import forks
+from .values import one_line
+
+log = logging.getLogger(__name__)
+
+_RETRY = 1.0  # seconds after which a database that gives no further connection is asked again
+
+
+class StorePool(QueuePool, forks.Forked):
+    """A pool that lends the connection that was given back last, with no check-out of its own.
+
+    SQLAlchemy's check-out and check-in cost more than the rest of a lease, and a request takes two
+    (benchmarks/store). A connection is handed on as it is, so with `pool_pre_ping`, `pool_recycle`
+    or `pool_reset_on_return` each one is checked out and in.
+
+    While a connection of ours works, one that can't be had in addition is no failure: whoever
+    wants it waits for one of ours.
+    """
+
+    __module__ = QueuePool.__module__  # SQLAlchemy logs under the name that this makes
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        as_it_is = not self._pre_ping and self._recycle < 0 and self._reset_on_return is reset_none
+        self._keeps = self.size() if as_it_is else 0
+        self._kept: list[PoolProxiedConnection] = []
+        self._made: set[ConnectionPoolEntry] = set()
+        self._waiting = 0
+        self._retry_at = 0.0  # when to ask a database again that has given no further connection
+        self._draining = 0  # threads that are about to fork
+        self._disposed = self._inherited = False
+        self._closing = False  # disposed, or draining: what is given back is closed
+        self._renew_lock()
+        forks.watch(self)
+
+    def _renew_lock(self) -> None:
+        # Reentrant: a connection that is collected as garbage is checked in at any moment.
+        self._lock = RLock()  # guards all of the above
+        self._free = Condition(self._lock)
+
+    def lend(self) -> PoolProxiedConnection:
+        """Return a connection, for `take_back`.
+
+        Raises the driver's errors, and `sqlalchemy.exc.TimeoutError` if none comes free.
+        """
+        with self._lock:
+            if self._kept:
+                return self._kept.pop()
+        return self.connect()
+
+    def take_back(self, connection: PoolProxiedConnection) -> None:
+        """Keep `connection` for the next `lend`, or check it in."""
+        with self._lock:
+            if (
+                len(self._kept) < self._keeps
+                and connection.is_valid
+                # a thread that waits, waits for a check-in, and would not see what is kept
+                and not self._waiting
+                and not self._closing
+            ):
+                self._kept.append(connection)
+                return
+        connection.close()
+
+    def connect(self) -> PoolProxiedConnection:
+        deadline = monotonic() + self.timeout()
+        while True:
+            try:
+                return super().connect()
+            except cast(Any, self._dialect).loaded_dbapi.Error as exc:
+                if not self._wait_for_ours(exc, deadline):
+                    raise
+                if monotonic() >= deadline:
+                    raise self._none_came_free(f"; no other is to be had: {one_line(exc)}") from exc
+
+    def _wait_for_ours(self, exc: Exception, deadline: float) -> bool:
+        """Return whether a connection works, now that another could not be made."""
+        with self._free:
+            # Threads that came at the same time may be more fortunate.
+            self._free.wait_for(
+                lambda: self._working() or self.open == len(self._made),
+                max(0.0, deadline - monotonic()),
+            )
+            ours = self._working()
+            if ours and not self._retry_at:
+                log.warning(
+                    "The database gives no further connection, so requests wait for one of the %d "
+                    "that work: %s", ours, one_line(exc),
+                )  # fmt: skip
+            if ours:
+                self._retry_at = monotonic() + _RETRY
+            return ours > 0
+
+    def _do_get(self) -> ConnectionPoolEntry:
+        deadline = monotonic() + self.timeout()
+        with self._free:
+            while True:
+                if self._kept:
+                    self._kept.pop().close()
+                if self.checkedin():
+                    return self._pool.get(False)
+                pause = self._retry_at - monotonic() if self._working() else 0.0
+                if pause <= 0 and not self._draining and self._inc_overflow():
+                    if self._retry_at:  # one thread asks, the others go on waiting
+                        self._retry_at = monotonic() + _RETRY
+                    break
+                left = deadline - monotonic()
+                if left <= 0:
+                    raise self._none_came_free()
+                self._waiting += 1
+                try:
+                    self._free.wait(min(left, pause) if pause > 0 else left)
+                finally:
+                    self._waiting -= 1
+        try:
+            record = self._create_connection()
+        except BaseException:
+            with self._free:
+                self._dec_overflow()
+                self._free.notify_all()
+            raise
+        with self._free:
+            self._made.add(record)
+            self._retry_at = 0.0
+            self._free.notify_all()
+        return record
+
+    def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
+        if self._inherited:  # it is the parent's
+            return
+        with self._free:
+            if record.dbapi_connection is None or self._closing or self._pool.full():
+                self._drop(record)
+                self._free.notify_all()  # there is room for another
+            else:
+                self._pool.put(record, False)
+                self._free.notify()
+
+    def _drop(self, record: ConnectionPoolEntry) -> None:
+        record.close()
+        self._made.discard(record)
+        self._dec_overflow()
+
+    def _working(self) -> int:
+        return sum(record.dbapi_connection is not None for record in self._made)
+
+    def _none_came_free(self, but: str = "") -> sa.exc.TimeoutError:
+        return sa.exc.TimeoutError(
+            f"QueuePool: none of {len(self._made)} connections came free in {self.timeout():g} "
+            f"seconds{but}"
+        )
+
+    def dispose(self) -> None:
+        with self._lock:
+            self._disposed = self._closing = True
+            self._close_idle()
+
+    def _close_idle(self) -> None:
+        while self._kept:
+            self._kept.pop().close()
+        while self.checkedin():
+            self._drop(self._pool.get(False))
+
+    @property
+    def open(self) -> int:
+        """How many connections there are, or are being made."""
+        return self.size() + self._overflow
+
+    def drain(self, held: int) -> None:
+        """Close all connections, and have none made before `resume`, by the same thread.
+
+        Waits for those that are lent, but for no longer than for a connection; `held` of them are
+        the caller's.
+        """
+        self._free.acquire()
+        self._draining += 1
+        self._closing = True
+        self._close_idle()
+        self._free.wait_for(lambda: self.open <= held, self.timeout())
+
+    def resume(self) -> None:
+        self._draining -= 1
+        self._closing = self._disposed or self._draining > 0
+        self._free.notify_all()
+        self._free.release()
+
+    def after_fork_in_child(self) -> None:
+        self._inherited = self._closing = True
+        self._renew_lock()
+        for record in cast(set[Any], self._made):
+            forks.keep_for_ever(record.dbapi_connection)  # to close it would end the parent's
+            record.dbapi_connection = None
+        self._kept.clear()

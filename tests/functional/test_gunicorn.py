@@ -1,0 +1,123 @@
+"""gunicorn that loads the app once and forks its workers off it, again and again."""
+
+import http.client
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sessionsite.testing import in_parallel
+from tests.harness.gunicorn import Gunicorn, start_gunicorn
+from tests.harness.process import living
+from tests.harness.production import create_table
+from tests.harness.skipping import started
+
+VISITORS = 8
+VISITS = 100
+CONFIG = """
+import threading
+
+def pre_fork(server, worker):
+    server.log.info("The master's threads: %s", [each.name for each in threading.enumerate()])
+"""
+pytestmark = pytest.mark.servers
+
+
+class Visitor:
+    """Keeps its cookie; has a connection per request."""
+
+    def __init__(self, server: Gunicorn) -> None:
+        self._port = server.port
+        self._cookie = ""
+
+    def get(self, path: str) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=60)
+        with closing(connection):
+            connection.request("GET", path, headers={"Cookie": self._cookie})
+            response = connection.getresponse()
+            text = response.read()
+        assert response.status == 200, text
+        for cookie in response.headers.get_all("Set-Cookie", []):
+            self._cookie = cookie.partition(";")[0]
+        return json.loads(text)
+
+
+@pytest.fixture
+def serve(tmp_path: Path, postgres_url: str) -> Iterator[Callable[..., Gunicorn]]:
+    create_table(postgres_url)
+    servers = []
+    config = tmp_path / "gunicorn.conf.py"
+    config.write_text(CONFIG)
+
+    def serve(*args: str) -> Gunicorn:
+        server: Gunicorn = started(
+            start_gunicorn,
+            "tests.functional.preloaded:make_app()",
+            args=[f"--config={config}", "--preload", "--workers=4", *args],
+            env={"DATABASE_URL": postgres_url},
+            directory=tmp_path,
+        )
+        servers.append(server)
+        return server
+
+    yield serve
+    for server in servers:
+        server.stop()
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_every_visitor_keeps_the_session_while_workers_come_and_go(
+    serve: Callable[..., Gunicorn], threads: int
+) -> None:
+    server = serve("--max-requests=25", f"--threads={threads}")
+    workers = set()
+
+    def browse(_: int) -> None:
+        visitor = Visitor(server)
+        for number in range(1, VISITS + 1):
+            seen = visitor.get("/count")
+            assert seen["n"] == number
+            workers.add(seen["pid"])
+
+    in_parallel(VISITORS, browse)
+    assert len(workers) > VISITORS * VISITS / (2 * 25)
+    log = server.output()
+    assert "ERROR" not in log
+    assert "Session" not in log  # of the store, or of the pruner
+    assert log.count("The master's threads: ") >= len(workers)
+    assert "session-pruner" not in log
+
+
+def test_each_worker_has_a_pruner_and_connections_of_its_own(
+    serve: Callable[..., Gunicorn], postgres: Any, postgres_url: str
+) -> None:
+    server = serve()
+    seen: dict[int, Any] = {}
+    lock = threading.Lock()
+
+    def look(_: int) -> None:
+        visitor = Visitor(server)
+        while len(seen) < 4:
+            about = visitor.get("/about")
+            with lock:
+                seen[about["pid"]] = about
+
+    in_parallel(4, look)
+    assert [about["pruners"] for about in seen.values()] == [1] * 4
+    theirs = [pid for about in seen.values() for pid in about["connections"]]
+    assert len(theirs) == len(set(theirs)) >= 4
+    (masters,) = {tuple(about["at the fork"]) for about in seen.values()}
+    assert masters
+    assert not {*masters} & {*theirs}
+    assert {living()[pid] for pid in seen} == {server.pid}
+    alive = "SELECT pid FROM pg_stat_activity WHERE pid = ANY(%s)"
+    with postgres.connect(postgres_url) as connection:
+        assert len(connection.execute(alive, [[*masters]]).fetchall()) == len(masters)
+        server.kill()  # so that nobody says good-bye; only the kernel closes the sockets
+        while connection.execute(alive, [[*masters, *theirs]]).fetchall():
+            time.sleep(0.01)
