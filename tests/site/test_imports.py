@@ -143,11 +143,15 @@ IMPORTS = {
     "sessions.sql.store_pool": {"sessions.forks", "sessions.sql.values"},
     "sessions.sql.postgresql": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.libpq",
+        "sessions.sql.session_settings",
     },
     "sessions.sql.sqlite": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.values", "sessions.store",
     },
-    "sessions.sql.libpq": {"sessions.forks", "sessions.sql.values", "sessions.store"},
+    "sessions.sql.libpq": {
+        "sessions.forks", "sessions.sql.session_settings", "sessions.sql.values", "sessions.store",
+    },
+    "sessions.sql.session_settings": set(),
     "sessions.sql.table": set(),
     "sessions.sql.database": set(),
     "sessions.sql.values": set(),

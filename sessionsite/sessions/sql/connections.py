@@ -59,6 +59,10 @@ class CircuitBreaker:
             self._probing.release()
 
 
+class ConflictError(StoreError):
+    """A parallel transaction was first, and this one has changed nothing."""
+
+
 class Lease:
     """Gives the driver's connection for a `with`; any failure of the database is a `StoreError`.
 
@@ -128,6 +132,8 @@ class Lease:
             raise LostConnectionError(reason) from exc
         if self._database.is_silence(exc) and not self._waits:
             self._breaker.trip(reason)
+        if self._database.is_conflict(exc):
+            raise ConflictError(reason) from exc
         if self._database.is_taken_id(exc):
             raise RecordExistsError("a session with this id exists") from exc
         raise StoreError(reason) from exc

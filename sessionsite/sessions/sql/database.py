@@ -70,5 +70,9 @@ class Database(Protocol):
         """Return whether a driver's error means that there is a row with this id."""
 
     @abstractmethod
+    def is_conflict(self, error: Exception) -> bool:
+        """Return whether a driver's error means that a parallel transaction was first."""
+
+    @abstractmethod
     def is_silence(self, error: Exception) -> bool:
         """Return whether a driver's error means that the server did not answer in time."""

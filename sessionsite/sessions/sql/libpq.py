@@ -7,7 +7,8 @@ psycopg's codecs in C send and read the values in PostgreSQL's binary format.
 
 import os
 import select
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
 from time import monotonic
 from typing import Any
@@ -24,9 +25,12 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from .. import forks
 from ..store import MalformedRecordError
+from .session_settings import BEGIN, for_a_transaction, for_the_session, needed
 from .values import UTCDateTime, one_line
 
 _BINARY = Format.BINARY
+_BEGIN = BEGIN.encode()
+_GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.PIPELINE_SYNC)
 _READ, _WRITE = 1, 4  # POSIX's POLLIN and POLLOUT, which Windows has not
 
 
@@ -62,6 +66,7 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.opening = b""
         self.prepared: set[bytes] = set()
         self.encoders: dict[bytes, abc.Transformer] = {}
         self._decoder = Transformer(_CONTEXT)
@@ -79,6 +84,38 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
             os.dup2(void, self.pgconn.socket, inheritable=False)
             os.close(void)
 
+    def prepare(self, seconds: float) -> None:
+        """Set what the store needs, and wait for each answer for `seconds`.
+
+        One round trip. A pooler that hands each transaction to another of its connections, which
+        `prepare_threshold=none` says, would keep none of it: there each transaction sets its own.
+        """
+        self.seconds = seconds
+        settings = needed(seconds, self.pgconn.server_version)
+        self.opening = for_a_transaction(settings)
+        if self.prepare_threshold is not None:
+            self.pgconn.send_query(for_the_session(settings))
+            self.answer()
+
+    def run_alone(self, send: Callable[[], None]) -> PGresult:
+        """Return the result of the statement that `send` sends, in a transaction of its own.
+
+        One round trip: libpq's pipeline. Raises psycopg's errors.
+        """
+        pgconn = self.pgconn
+        pgconn.enter_pipeline_mode()
+        for statement in (_BEGIN, self.opening):
+            pgconn.send_query_params(statement, None)
+        send()
+        pgconn.send_query_params(b"COMMIT", None)
+        pgconn.pipeline_sync()
+        deadline = monotonic() + self.seconds
+        results: list[PGresult] = []
+        while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
+            results += self._received(deadline)
+        pgconn.exit_pipeline_mode()
+        return results[2]
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction, or a single statement, has begun and not ended."""
@@ -90,12 +127,18 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
         psycopg's own way through its generators hands Python's lock over more often, which costs
         CPU while other threads are at work (benchmarks/libraries).
         """
+        return self._received(monotonic() + self.seconds)[-1]
+
+    def _received(self, deadline: float) -> list[PGresult]:
+        """Return the results of one statement, or of a query of several. Raises psycopg's errors.
+
+        In a pipeline the last one is alone: that the pipeline has ended.
+        """
         pgconn = self.pgconn
-        deadline = monotonic() + self.seconds
         while pgconn.flush():  # a long statement, which the socket does not take at once
             self._wait(_READ | _WRITE, deadline)
             pgconn.consume_input()
-        results = []
+        results: list[PGresult] = []
         while True:
             while pgconn.is_busy():  # or get_result would wait, and nothing would end that
                 self._wait(_READ, deadline)
@@ -104,12 +147,13 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
             if result is None:
                 break
             results.append(result)
+            if result.status == ExecStatus.PIPELINE_SYNC:
+                break
         if not results:
             raise psycopg.OperationalError("the connection is lost")
-        result = results[-1]
-        if result.status not in (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK):
-            raise _error(result)
-        return result
+        if results[-1].status not in _GOOD:
+            raise _error(results[-1])
+        return results
 
     def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
         """Return the rows of a result in binary format. Raises `MalformedRecordError`."""
@@ -182,6 +226,7 @@ class PostgreSQLStatement:
         compiled = statement.compile(dialect=dialect)
         self._name = f"sessionsite_{name}".encode()
         self.sql = str(compiled).encode()
+        self._is_whole = not isinstance(statement, sa.TextClause)  # no BEGIN, COMMIT, ROLLBACK
         self.names = tuple(compiled.positiontup or ())
         """What each of $1, $2 ... in `sql` is called."""
         types = [compiled.binds[name].type.dialect_impl(dialect) for name in self.names]
@@ -193,12 +238,22 @@ class PostgreSQLStatement:
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises psycopg's errors."""
         pgconn = connection.pgconn
+        if self.sql == _BEGIN and connection.prepare_threshold is None:
+            pgconn.send_query(b"; ".join((_BEGIN, connection.opening)))
+            connection.answer()
+            return (), 0
         try:
             arguments = self._encoder(connection).dump_sequence([values[n] for n in self.names], ())
         except UnicodeEncodeError as exc:  # half of a surrogate pair, in an id
             raise psycopg.DataError(str(exc)) from exc
         if connection.prepare_threshold is None:  # a pooler stands between that forgets them
-            pgconn.send_query_params(self.sql, arguments, self._oids, self._formats, _BINARY)
+            send = partial(
+                pgconn.send_query_params, self.sql, arguments, self._oids, self._formats, _BINARY
+            )
+            if self._is_whole and not connection.in_transaction:
+                result = connection.run_alone(send)
+                return connection.rows(result), result.command_tuples or 0
+            send()
         else:
             if self._name not in connection.prepared:
                 pgconn.send_prepare(self._name, self.sql, self._oids)

@@ -12,6 +12,7 @@ from psycopg.conninfo import conninfo_to_dict
 from ..ini import ConfigurationError
 from .database import Database, EngineOptions
 from .libpq import NoAnswerError, PostgreSQLStatement, StoreConnection
+from .session_settings import BEGIN
 
 # An arbitrary number that all who create or prune this table agree on.
 ADVISORY_LOCK = 0x5E551025
@@ -23,7 +24,7 @@ class PostgreSQL(Database):
     """The `Database` for production."""
 
     where = "in a PostgreSQL database"
-    begin = sa.text("BEGIN")
+    begin = sa.text(BEGIN)
     survives_forks = True
     # the other levels would not see a table that was created while we waited for the lock
     creation_isolation = "READ COMMITTED"
@@ -45,7 +46,7 @@ class PostgreSQL(Database):
 
         def connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> StoreConnection:
             connection = StoreConnection.connect(*args, **kwargs)
-            connection.seconds = timeout
+            connection.prepare(timeout)
             return connection
 
         sa.event.listen(engine, "do_connect", connect)
@@ -56,6 +57,9 @@ class PostgreSQL(Database):
         return PostgreSQLStatement(name, statement)
 
     def lock_creation(self, connection: sa.Connection) -> None:
+        store_connection: Any = connection.connection.dbapi_connection
+        connection.exec_driver_sql("SET TRANSACTION READ WRITE")
+        connection.exec_driver_sql(store_connection.opening.decode())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
 
     def is_missing_table(self, error: Exception) -> bool:
@@ -63,6 +67,11 @@ class PostgreSQL(Database):
 
     def is_taken_id(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.UniqueViolation)
+
+    def is_conflict(self, error: Exception) -> bool:
+        return isinstance(
+            error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected
+        )
 
     def is_silence(self, error: Exception) -> bool:
         return isinstance(error, NoAnswerError)

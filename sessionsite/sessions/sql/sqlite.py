@@ -73,6 +73,9 @@ class SQLite(Database):
     def is_taken_id(self, error: Exception) -> bool:
         return getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY"
 
+    def is_conflict(self, error: Exception) -> bool:
+        return False  # writers wait for each other
+
     def is_silence(self, error: Exception) -> bool:
         return False  # a file answers
 

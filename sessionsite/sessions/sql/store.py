@@ -7,23 +7,25 @@ work runs in AUTOCOMMIT mode: one round trip, no BEGIN, no COMMIT.
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from threading import get_ident
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 
 from .. import forks
 from ..store import MalformedRecordError, Record, RecordExistsError, SessionStore, StoreError
-from .connections import CircuitBreaker, Lease, LostConnectionError
+from .connections import CircuitBreaker, ConflictError, Lease, LostConnectionError
 from .database import Statement
 from .engine import database_of
 from .statements import CHANGEABLE, COLUMNS, compile_statements
 from .store_pool import StorePool
 from .values import one_line
 
+T = TypeVar("T")
+_TRIES = 5  # of a transaction that conflicts with others
 _MAX_LIMIT = 2**31 - 1  # what PostgreSQL's integer holds
 _TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
 
@@ -77,7 +79,7 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
         create = self._statements.create
         try:
-            self._execute(create, row)
+            self._again(self._execute, create, row)
         except LostConnectionError:
             self.close()  # the server was restarted: the pool's other connections are dead too
             try:
@@ -104,20 +106,20 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             raise self._driver.InternalError("the connection gives another statement's answer")
 
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        values = {
+            "record_id": record.id,
+            "expected_version": expected_version,
+            "now": now,
+            "payload": record.payload,
+            "seen_at": record.seen_at,
+            "expires_at": record.expires_at,
+            "token_confirmed": record.token_confirmed,
+        }
         # Never tried twice: had the first attempt arrived, a merge would double its insertions.
-        written = self._execute(
-            self._statements.save,
-            {
-                "record_id": record.id,
-                "expected_version": expected_version,
-                "now": now,
-                "payload": record.payload,
-                "seen_at": record.seen_at,
-                "expires_at": record.expires_at,
-                "token_confirmed": record.token_confirmed,
-            },
-        )
-        return written == 1
+        try:
+            return self._execute(self._statements.save, values) == 1
+        except ConflictError:
+            return False
 
     def update(
         self, id: str, now: datetime, change: Callable[[Record], Record | None]
@@ -135,10 +137,17 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
                 raise StoreError("the transaction is that of the process that forked this one")
             return changed
 
-        stored = self._update(id, now, guarded)
+        stored = self._again(self._update, id, now, guarded)
         if raised:
             raise raised[0]
         return stored
+
+    def _again(self, work: Callable[..., T], *args: Any) -> T:
+        """Call `work` until no parallel transaction is first, `_TRIES` times at most."""
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError):
+                return work(*args)
+        return work(*args)
 
     def _update(
         self, id: str, now: datetime, change: Callable[[Record], Record | None]
@@ -164,11 +173,12 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             return stored
 
     def delete(self, id: str) -> bool:
+        values = {"record_id": id}
         try:
-            return self._execute(self._statements.delete, {"record_id": id}) == 1
+            return self._again(self._execute, self._statements.delete, values) == 1
         except LostConnectionError:
             self.close()
-            return self._execute(self._statements.delete, {"record_id": id}) == 1
+            return self._execute(self._statements.delete, values) == 1
 
     def prune(self, now: datetime, limit: int) -> int:
         values = {"now": now, "batch": min(limit, _MAX_LIMIT)}
