@@ -28,7 +28,7 @@ test-all: $(VENV)/.test  ## all that `make test` leaves out
 	$(BIN)/python -m tests.harness.install
 	$(BIN)/python $(PYTEST) -m all $(ARGS)
 
-fuzz: $(VENV)/.test  ## over 100,000 requests that no client means to send: half an hour or more
+fuzz: $(VENV)/.test  ## over 100,000 requests that no client means to send: about ten minutes
 	$(BIN)/python $(PYTEST) tests/security/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
 
 lint: $(VENV)/.test  ## ruff, and mypy in strict mode

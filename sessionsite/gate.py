@@ -16,9 +16,10 @@ from pyramid.httpexceptions import HTTPBadRequest, HTTPException, HTTPNotFound
 from pyramid.response import Response
 from pyramid.router import Router
 
-from .cookies import clean_cookies
+from .cookies import CookieCleaner
 from .hosts import HostNames
 from .security import add_headers
+from .sessions import describe
 from .views import LOGGED
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,8 @@ PLAIN = """<!DOCTYPE html>
 """
 
 
-def gate(inner: Policy) -> Policy:
-    """Return the execution policy `inner` with the gate in front.
+def gate(inner: Policy, cookies: CookieCleaner) -> Policy:
+    """Return the execution policy `inner` with the gate in front, which cleans `cookies`.
 
     A request whose `Host` is missing, malformed or none of `allowed_hosts`, or whose path is no
     UTF-8, is answered 400 before all else. Whatever is raised inside is answered by the app's
@@ -42,7 +43,7 @@ def gate(inner: Policy) -> Policy:
     """
 
     def policy(environ: Environ, router: Router) -> WSGIApp:
-        clean_cookies(environ)
+        cookies.clean(environ)
         try:
             _check(environ, router.registry.site.allowed_hosts)
             response = inner(environ, router)
@@ -108,7 +109,9 @@ def _protected(response: Response, environ: Environ, router: Router) -> Response
 def includeme(config: Configurator) -> None:
     def stand_in_front(event: ApplicationCreated) -> None:
         # Not `config.set_execution_policy`: pyramid_retry sets that one, and both would conflict.
-        event.app.execution_policy = gate(event.app.execution_policy)
+        description = describe(event.app.registry)
+        cookies = CookieCleaner(description.cookie.cookie_name if description else None)
+        event.app.execution_policy = gate(event.app.execution_policy, cookies)
 
     config.include(".settings")
     config.add_subscriber(stand_in_front, ApplicationCreated)

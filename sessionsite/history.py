@@ -8,14 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from pyramid.config import Configurator
+from pyramid.events import ApplicationCreated
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
 
-from .sessions import SAVE_TWEEN
+from .sessions import SAVE_TWEEN, SessionDescription, describe
 
 KEY = "history"
+BESIDE = 512  # bytes of a session that are left for the CSRF token and a message
 
 Handler = Callable[[Request], Response]
 
@@ -48,6 +50,17 @@ def record_visit(
     return visits
 
 
+def bounded(max_bytes: int | None, description: SessionDescription | None) -> int | None:
+    """Return `max_bytes`, or what a session can hold beside the rest, if that is less.
+
+    A history beyond it would be an error at every further visit.
+    """
+    if description is None:
+        return max_bytes
+    room = max(description.max_bytes - BESIDE, description.max_bytes // 2)
+    return room if max_bytes is None else min(max_bytes, room)
+
+
 def _json_size(visits: list[str]) -> int:
     return len(json.dumps(visits))  # json.dumps writes ASCII, so one character is one byte
 
@@ -67,6 +80,11 @@ def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
 
 
 def includeme(config: Configurator) -> None:
+    def bound(event: ApplicationCreated) -> None:
+        registry = event.app.registry
+        registry.history_bytes = bounded(registry.site.history_bytes, describe(registry))
+
+    config.add_subscriber(bound, ApplicationCreated)
     # The tween stands under the one that makes a page of a store's failure, and under the
     # toolbar's, so that the toolbar shows its change. It stands over the app's commit and the
     # exception views: an error page is no visit.

@@ -8,7 +8,7 @@ from .sessions.ini import Kind
 
 _LABEL = "[a-z0-9_-]{1,63}"
 _ENTRY = re.compile(rf"(\*\.)?({_LABEL}(?:\.{_LABEL})*)\.?")
-_HEADER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]{1,5})?")
+_HEADER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class HostNames:
 
 def _host(header: str) -> str | None:
     match = _HEADER.fullmatch(header)
-    if match is None:
+    if match is None or int(match[2] or 0) > 65535:
         return None
     try:
         return _address(match[1]) if match[1].startswith("[") else _without_dot(match[1].lower())
@@ -53,6 +53,8 @@ def _address(text: str) -> str:
     """Return an IPv6 address in brackets in its one short form. Raises ValueError."""
     if not (text.startswith("[") and text.endswith("]")):
         raise ValueError("an IPv6 address stands in brackets")
+    if "%" in text:
+        raise ValueError("no client names a zone of this machine")
     return f"[{IPv6Address(text[1:-1])}]"
 
 
@@ -85,7 +87,7 @@ def parse_host_names(text: str) -> HostNames:
 LOOPBACK = "localhost 127.0.0.1 [::1]"
 HOST_NAMES = Kind(
     lambda value: parse_host_names(str(value)),
-    "give host names without scheme, port and path: example.org, *.example.org for all names "
-    "below it, [::1]; or * for any name",
+    "give host names without scheme, port and path, separated by spaces: example.org, "
+    "*.example.org for all names below it, [::1]; or * for any name",
     "host names, `*`",
 )

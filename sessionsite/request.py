@@ -25,6 +25,9 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
     a new class for every request.
     """
 
+    # WebOb would write a larger form to a temporary file, for garbage collection to close.
+    request_body_tempfile_limit = FORM_BYTES
+
     @reify
     def has_sessions(self) -> bool:
         """Whether the app has a session factory at all."""
@@ -60,10 +63,8 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
         stored = stored_history(self.session)
         if not self.may_be_visit:
             return stored
-        site = self.registry.site
-        return record_visit(
-            stored, self.visit_url, limit=site.history_limit, max_bytes=site.history_bytes
-        )
+        limit, max_bytes = self.registry.site.history_limit, self.registry.history_bytes
+        return record_visit(stored, self.visit_url, limit=limit, max_bytes=max_bytes)
 
     @property
     def is_in_front(self) -> bool:

@@ -31,7 +31,8 @@ class SiteSettings:
     history_bytes: int | None = key(
         whole_or_none("bytes", minimum=2),
         "How large the history's JSON text may be. 2,400 bytes keep a signed cookie within "
-        "Pyramid's 4,064. `production.ini`: `16384`, since its data is not in the cookie.",
+        "Pyramid's 4,064. `production.ini`: `16384`, since its data is not in the cookie. What the "
+        "session can't hold beside the rest goes in any case.",
         default=2400,
     )
     contact: str = key(text(), "The operator's address, on the Contact page.", default="")

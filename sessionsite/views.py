@@ -1,6 +1,7 @@
 """The pages, the forget form, the health check, and the error pages."""
 
 import logging
+import re
 from typing import Any
 
 from pyramid.config import Configurator
@@ -21,6 +22,12 @@ LINKS = ("http://", "https://")
 
 LOGGED = "sessionsite.error_logged"
 """Set in the environment once the 500 page has logged its error, for the gate."""
+# HTML, 13.2.3.5: controls, noncharacters and surrogates are errors, and NUL is dropped.
+_NOT_IN_HTML = re.compile(
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane + 0xFFFE) + chr(plane + 0xFFFF) for plane in range(0, 0x110000, 0x10000))
+    + "]"
+)
 FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
 
 
@@ -41,8 +48,8 @@ def page(request: Request, title: str) -> dict[str, Any]:
 
 
 def _shown(message: Any) -> str:
-    # An edited row may hold a lone surrogate, which no page can.
-    return str(message).encode("utf-8", "replace").decode("utf-8")
+    # An app, or an edited row, may have put in what no page can hold.
+    return _NOT_IN_HTML.sub("\ufffd", str(message))
 
 
 def error_page(request: Request, status: int, title: str, advice: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from .description import SessionDescription
 from .interfaces import IDescribedSessionFactory, ISavedSession
 from .opening import open_session
 from .payload import EMPTY, PayloadError, check_size, dumps, loads
-from .response import clear_session_cookies, prevent_caching, set_session_cookie
+from .response import CookiePath, clear_session_cookies, prevent_caching, set_session_cookie
 from .settings import cookie_settings
 from .signing import RotatingSigner
 from .store import HeadersSentError
@@ -32,6 +32,7 @@ from .store import HeadersSentError
 log = logging.getLogger(__name__)
 
 MAX_VALUE = 4064  # bytes; Pyramid's own limit
+MAX_BYTES = MAX_VALUE * 3 // 4 - 96  # of JSON text: base64, the signature and two times go off
 T = TypeVar("T")
 
 
@@ -48,7 +49,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             "session.secret is short, published or easy to guess: set a better one, as "
             "`sessionsite generate-secret` prints it"
         )
-    header = CookieHeader(options.cookie_name)
+    header, path = CookieHeader(options.cookie_name), CookiePath(options.path)
     serializer = RotatingSigner(options.secrets, "sessionsite.cookie.", CookieStateSerializer())
     base = BaseCookieSessionFactory(
         serializer,
@@ -81,7 +82,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
         created: int
         new: bool
         description = SessionDescription(
-            where="in the cookie itself", cookie=options, lifetime=None
+            where="in the cookie itself", cookie=options, lifetime=None, max_bytes=MAX_BYTES
         )
         _over = False
         _spent = False
@@ -223,6 +224,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> Callable[[Requ
             if value is None or not (dict(self) or self._over or not self.new):
                 return False
             if dict(self) or not self.new:
+                path.check(request)
                 set_session_cookie(response, options, value, options.max_age, secure)
             else:
                 set_session_cookie(response, options, "", 0, secure)

@@ -17,6 +17,8 @@ class SessionDescription:
     """Completes the sentence "Your session is kept …"."""
     cookie: CookieSettings
     lifetime: int | None
+    max_bytes: int
+    """How large a session's JSON text may be."""
 
 
 def describe(registry: Registry) -> SessionDescription | None:

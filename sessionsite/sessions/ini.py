@@ -15,6 +15,9 @@ from typing import Any, Final, NoReturn
 from pyramid.path import DottedNameResolver
 
 _VARIABLE = re.compile(r"\$\{file:([^}]+)\}|\$\{(\w+)(?::-([^}]*))?\}")
+# 31 years: with more, times run out of the calendar, and a thread's or a driver's wait overflows.
+_LARGEST: Final = {"seconds": (10**9, ", at most 1000000000")}
+_NO_LIMIT: Final = (10**18, "")
 BOOLEANS: Final = {
     "true": True, "yes": True, "on": True, "1": True,
     "false": False, "no": False, "off": False, "0": False,
@@ -97,10 +100,10 @@ def _none_or(text: Any) -> str | None:
     return None if str(text).lower() == "none" else str(text)
 
 
-def _whole(text: Any, minimum: int) -> int:
+def _whole(text: Any, minimum: int, maximum: int) -> int:
     if isinstance(text, bool) or not re.fullmatch(r"[+-]?\d{1,18}", str(text), re.A):
         raise ValueError
-    if (number := int(text)) < minimum:
+    if not minimum <= (number := int(text)) <= maximum:
         raise ValueError
     return number
 
@@ -121,15 +124,17 @@ def words(unit: str = "words") -> Kind:
 
 def whole(unit: str, *, minimum: int = 1) -> Kind:
     """A whole number of at least `minimum`."""
-    expected = f"give a whole number of {unit} (at least {minimum})"
-    return Kind(lambda value: _whole(value, minimum), expected, unit)
+    maximum, above = _LARGEST.get(unit, _NO_LIMIT)
+    expected = f"give a whole number of {unit} (at least {minimum}{above})"
+    return Kind(lambda value: _whole(value, minimum, maximum), expected, unit)
 
 
 def whole_or_none(unit: str, *, minimum: int = 1) -> Kind:
     """A whole number of at least `minimum`, or `none` for no limit."""
-    expected = f"give a whole number of {unit}, or none (at least {minimum})"
+    maximum, above = _LARGEST.get(unit, _NO_LIMIT)
+    expected = f"give a whole number of {unit}, or none (at least {minimum}{above})"
     return Kind(
-        lambda value: None if _none_or(value) is None else _whole(value, minimum),
+        lambda value: None if _none_or(value) is None else _whole(value, minimum, maximum),
         expected,
         f"{unit}, `none`",
     )

@@ -1,11 +1,15 @@
 """What a response says of a session: to the browser by its cookie, and to caches."""
 
+import logging
 import re
+from urllib.parse import unquote
 
 from pyramid.request import Request
 from pyramid.response import Response
 
 from .settings import CookieSettings
+
+log = logging.getLogger(__name__)
 
 # The places of a planted cookie that one response clears, at most: parent domains, paths.
 MAX_DOMAINS, MAX_PATHS = 4, 8
@@ -40,6 +44,32 @@ def set_session_cookie(
         response.headerlist[-1] = (name, f"{value}; Partitioned")
 
 
+class CookiePath:
+    """Where the session cookie comes back to: `session.path` and all below it; thread-safe."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._start = unquote(path, "latin-1").rstrip("/") + "/"
+        self._warned = False
+
+    def check(self, request: Request) -> None:
+        """Warn, once, of a cookie that goes out to a page which it never comes back to.
+
+        Browsers keep it all the same (RFC 6265, 5.3), in the place of the one that they had.
+        """
+        if self._start == "/" or self._warned:
+            return
+        path = request.environ.get("SCRIPT_NAME", "") + request.environ.get("PATH_INFO", "")
+        if not f"{path}/".startswith(self._start):
+            self._warned = True
+            log.warning(
+                "A page outside of session.path = %s has a session: its cookie never comes back "
+                "there, so that each visit begins a session. Let session.path cover all pages "
+                "that use one; behind a proxy that serves the app under a path, set url_prefix",
+                self._path,
+            )
+
+
 def clear_session_cookies(
     request: Request, response: Response, settings: CookieSettings, secure: bool
 ) -> None:
@@ -63,7 +93,7 @@ def _domains(request: Request) -> list[str | None]:
         return [None]  # no name, or an address: there is no parent
     labels = host.split(".")
     parents = [".".join(labels[i:]) for i in range(len(labels) - 1)]
-    return [None, *parents[:MAX_DOMAINS]]
+    return [None, *parents[-MAX_DOMAINS:]]  # the shorter, the more neighbours can set one there
 
 
 def _paths(request: Request) -> list[str]:
@@ -72,7 +102,8 @@ def _paths(request: Request) -> list[str]:
         return ["/"]
     ends = [i for i, character in enumerate(path) if character == "/"]
     above = [each for end in ends for each in (path[: end + 1], path[:end]) if each]
-    return list(dict.fromkeys([*above, path]))[:MAX_PATHS]
+    # browsers ignore a longer one (RFC 6265bis, 5.6)
+    return [each for each in dict.fromkeys([*above, path]) if len(each) <= 1024][:MAX_PATHS]
 
 
 def prevent_caching(response: Response, mode: str = "no-store") -> None:

@@ -41,7 +41,9 @@ class CookieSettings:
         text(),
         "At most 32 characters, so that name and value stay within the 4,096 bytes that browsers "
         "keep. Apps on one host name need different names, since cookies know no ports. "
-        "`production.ini`: `__Host-sessionsite`.",
+        "`production.ini`: `__Host-sessionsite`, since browsers let no other host set that name: "
+        "[under any other](#a-name-that-others-can-set) a neighbour can give visitors its own "
+        "session.",
         default="sessionsite",
     )
     max_age: int | None = key(
@@ -51,7 +53,12 @@ class CookieSettings:
         "value is at least `session.lifetime`. `production.ini`: `43200`.",
         default=None,
     )
-    path: str = key(text("path"), "The path that the cookie is for.", default="/")
+    path: str = key(
+        text("path"),
+        "The path that the cookie is for. It has to cover all pages that use a session; one that "
+        "it leaves out is logged once as a warning.",
+        default="/",
+    )
     domain: str | None = key(
         optional_text("host name"),
         "Unset: the cookie goes to the host that set it, and to no other. Set: the cookie also "

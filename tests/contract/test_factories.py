@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from pyramid.interfaces import ISession
+from pyramid.response import Response
+from pyramid.testing import DummyRequest
 from zope.interface.verify import verifyObject
 
 from tests.contract.kit import Kit, data_of
@@ -225,3 +227,50 @@ def test_transact_changes_the_session_and_returns_the_result(kit: Kit) -> None:
     with visitor.request() as session:
         assert session.transact(lambda s: s.__setitem__("n", s["n"] + 1) or s["n"]) == 2
     assert data_of(visitor) == {"n": 2}
+
+
+class TestResponses:
+    """Without our execution policy, as an app has it that sets the factory alone."""
+
+    def put(self, request: Any, response: Response) -> None:
+        request.session["n"] = request.session.get("n", 0) + 1
+
+    @pytest.mark.parametrize("nested", [False, True])
+    def test_what_a_later_callback_puts_in_is_stored(self, kit: Kit, nested: bool) -> None:
+        def outer(request: Any, response: Response) -> None:
+            request.add_response_callback(self.put)
+
+        visitor = kit.visitor()
+        for number in (1, 2):
+            request = visitor.open()
+            request.session.get("n")
+            request.add_response_callback(outer if nested else self.put)
+            visitor.close(request)
+            assert len(visitor.set_cookie) == (number == 1 or not kit.on_a_server)
+            assert data_of(visitor) == {"n": number}
+
+    def test_two_sessions_of_one_request_do_not_wait_for_each_other(self, kit: Kit) -> None:
+        visitor = kit.visitor()
+        request = visitor.open()
+        other = visitor.factory(request)
+        other["other"] = request.session["one"] = 1
+        visitor.close(request)
+        assert data_of(visitor) in ({"one": 1}, {"other": 1})
+
+    def test_a_response_says_that_it_depends_on_the_cookie(self, kit: Kit) -> None:
+        for own, sent in ((None, "private, no-store"), ("private, max-age=60",) * 2):
+            visitor = kit.visitor()
+            request = visitor.open()
+            request.session["a"] = 1
+            response = visitor.close(request, cache_control=own)
+            assert response.headers["Cache-Control"] == sent
+            assert response.headers["Vary"] == "Cookie"
+
+    def test_a_request_of_a_unit_test_will_do(self, kit: Kit) -> None:
+        request = DummyRequest()
+        request.session = kit.visitor().factory(request)
+        request.session["a"] = 1
+        response = Response()
+        request._process_response_callbacks(response)
+        request._process_finished_callbacks()
+        assert len(response.headers.getall("Set-Cookie")) == 1

@@ -127,6 +127,18 @@ class TestSeveralOfOneName:
         assert "Max-Age=0" not in new
         assert data_of(victim) == {"n": 1}
 
+    def test_cs_fixation_they_are_cleared_where_most_neighbours_are_in_bounded_headers(
+        self, kit: Kit
+    ) -> None:
+        one, two = (begin(kit, {"n": n}, secure="false") for n in range(2))
+        both = f"{NAME}={value_of(one)}; {NAME}={value_of(two)}"
+        request = one.open(
+            HTTP_COOKIE=both, HTTP_HOST="a.b.c.d.e.f.example.org", PATH_INFO=f"/{'x' * 5000}/y/z"
+        )
+        one.close(request)
+        assert any("Domain=example.org;" in header for header in one.set_cookie)
+        assert all(len(header) < 1300 for header in one.set_cookie)
+
     @pytest.mark.parametrize("path", ["/a;b/c", "/a\xe4/b", "/a b"])
     def test_cs_fixation_a_path_that_no_cookie_can_have_clears_the_root(
         self, kit: Kit, path: str

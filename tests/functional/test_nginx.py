@@ -27,13 +27,19 @@ def config(tmp_path: Path) -> Path:
 
 
 def ask(
-    server: Nginx, method: str = "GET", path: str = "/", *, host: str = "", **headers: str
+    server: Nginx,
+    method: str = "GET",
+    path: str = "/",
+    *,
+    host: str = "",
+    source: str = "127.0.0.1",
+    **headers: str,
 ) -> tuple[http.client.HTTPResponse, bytes]:
     """The answer to a request over TLS; an underscore in a header's name is a hyphen."""
     trust = ssl.create_default_context(cafile=server.certificate)
     trust.verify_flags |= ssl.VERIFY_X509_STRICT
     connection = http.client.HTTPSConnection(
-        "localhost", server.https_port, context=trust, timeout=20
+        "localhost", server.https_port, context=trust, timeout=20, source_address=(source, 0)
     )
     connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
     connection.putheader("Host", host or server.url.removeprefix("https://"))
@@ -189,9 +195,11 @@ SECURITY = {
 }
 
 
-def raw(port: int, request: bytes, trust: Path | None = None) -> str:
+def raw(port: int, request: bytes, trust: Path | None = None, source: str = "127.0.0.1") -> str:
     """The whole answer to what is sent, over TLS where a certificate is to be trusted."""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(
+        ("127.0.0.1", port), timeout=20, source_address=(source, 0)
+    ) as connection:
         if trust:
             context = ssl.create_default_context(cafile=trust)
             connection = context.wrap_socket(connection, server_hostname="localhost")

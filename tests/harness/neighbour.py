@@ -13,14 +13,21 @@ NAME = "evil.site.test"
 
 
 class Neighbour(ThreadingHTTPServer):
-    """Answers every request with a page and with `cookies`: the bytes after `Set-Cookie: `."""
+    """Answers every request with a page and with `cookies`: the bytes after `Set-Cookie: `.
+
+    `seen` are the Cookie headers of the last request, each byte as a character of Latin-1.
+    """
 
     daemon_threads = True
 
     def __init__(self, scheme: str) -> None:
         super().__init__(("127.0.0.1", 0), _Page)
-        self.url = f"{scheme}://{NAME}:{self.server_address[1]}/"
+        port = self.server_address[1]
+        self.url = f"{scheme}://{NAME}:{port}/"
+        self.at_the_site = f"{scheme}://{NAME.partition('.')[2]}:{port}/"
+        """The same page under the site's own name, where `seen` is what the site would see."""
         self.cookies: Sequence[bytes] = ()
+        self.seen: list[str] = []
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Stay quiet: a browser hangs up on a certificate that it does not know, and retries."""
@@ -30,6 +37,7 @@ class _Page(BaseHTTPRequestHandler):
     server: Neighbour
 
     def do_GET(self) -> None:  # http.server's name
+        self.server.seen = self.headers.get_all("Cookie", [])
         headers = [b"HTTP/1.0 200 OK", b"Content-Type: text/html", b"Cache-Control: no-store"]
         headers += [b"Set-Cookie: " + cookie for cookie in self.server.cookies]
         # Written as bytes: no library between would let all of these names through.

@@ -48,9 +48,9 @@ class Visitor:
         request.session = self.factory(request)
         return request
 
-    def close(self, request: Request) -> Response:
+    def close(self, request: Request, **options: Any) -> Response:
         """Receive the response to `request`, and keep its cookies."""
-        response = Response()
+        response = Response(**options)
         request._process_response_callbacks(response)
         self.set_cookie = response.headers.getall("Set-Cookie")
         for header in self.set_cookie:

@@ -10,7 +10,8 @@ from tests.security.wsgi import send
 
 HOSTS = [
     None, "", " ", "a b", "local host", "localhost\n", "localhost\r\nX: y", "<script>", "a/b",
-    "a@b", "localhost:port", "localhost:", "[::1", "h\xe9te", "a" * 200_000 + "!", "\x00", "a?b",
+    "a@b", "localhost:port", "localhost:", "localhost:65536",
+    "[::1", "h\xe9te", "a" * 200_000 + "!", "\x00", "a?b",
 ]  # fmt: skip
 
 
@@ -137,3 +138,21 @@ class TestCookie:
         assert "Set-Cookie" in headers
         for visitor in (ann, bob):
             assert len(history(visitor.get("/"))) == 2
+
+
+@pytest.mark.parametrize(
+    "shared_site", ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)], indirect=True
+)
+@pytest.mark.parametrize(
+    ("version", "length"), [(2**31 - 1, 1), (2**31 - 2, 2), (0, 2), (-(2**31), 2)]
+)
+def test_cs_input_a_version_edited_by_hand_is_counted_or_a_new_session(
+    site: Site, version: int, length: int
+) -> None:
+    """PostgreSQL's integer ends at 2,147,483,647."""
+    visitor = site.visitor()
+    visitor.get("/")
+    with site.factory.store.engine.connect() as connection:  # in AUTOCOMMIT mode
+        connection.exec_driver_sql(f"UPDATE sessions SET version = {version}")
+    assert len(history(visitor.get("/"))) == length
+    visitor.get("/").forms[0].submit(status=303)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from webob.cookies import parse_cookie
 
-from sessionsite.cookies import clean_cookies, readable_cookies
+from sessionsite.cookies import CookieCleaner, readable_cookies
 from tests.harness.sites import Site
 from tests.security.wsgi import send
 
@@ -36,7 +36,7 @@ def test_cs_input_every_parser_reads_the_same_pairs(header: str) -> None:
 @given(HEADERS)
 def test_cs_input_what_is_left_was_there_and_is_left_again(header: str) -> None:
     readable = readable_cookies(header)
-    pairs = [pair.strip(" \t") for pair in header.split(";")]
+    pairs = [pair.partition(",")[0].strip(" \t") for pair in header.split(";")]
     left = readable.split("; ") if readable else []
     assert [pair for pair in pairs if pair in left] == left
     assert readable_cookies(readable) == readable
@@ -50,7 +50,7 @@ def test_cs_fixation_a_name_with_other_space_around_it_is_nobodys(space: str) ->
 
 @pytest.mark.parametrize(
     "planted",
-    [f"a=b,{NAME}=evil", f"a=[{NAME}=evil", f"a]{NAME}=evil", f'a="{NAME}=evil', f"a=b {NAME}=evil",
+    [f"a,{NAME}=evil", f"a=[{NAME}=evil", f"a]{NAME}=evil", f'a="{NAME}=evil', f"a=b {NAME}=evil",
      f'a="\\"{NAME}=evil"', f"a=\\{NAME}=evil", f'a="b"{NAME}=evil', f"\xe9{NAME}=evil"],
 )  # fmt: skip
 def test_cs_fixation_no_pair_hides_in_another(planted: str) -> None:
@@ -84,8 +84,51 @@ def test_bounds_a_large_header_takes_no_time() -> None:
 
 def test_a_request_without_cookies_stays_as_it_is() -> None:
     environ: dict[str, str] = {}
-    clean_cookies(environ)
+    CookieCleaner(NAME).clean(environ)
     assert environ == {}
+
+
+class TestCommas:
+    """A comma is where a server, such as waitress, has joined two Cookie headers."""
+
+    @pytest.mark.parametrize("rest", [", a=b", ",a=b; c=d", " , a", ",", f", {NAME}=evil"])
+    def test_the_cookie_in_the_first_header_is_left(self, rest: str) -> None:
+        assert f"{NAME}=good" in readable_cookies(f"{NAME}=good{rest}").split("; ")
+        assert f"{NAME}=good" in readable_cookies(f"x=1; {NAME}=good{rest}").split("; ")
+        assert "evil" not in readable_cookies(f"{NAME}=good{rest}")
+
+    def test_cs_fixation_none_begins_behind_it(self) -> None:
+        for planted in (f"x=1,{NAME}=evil", f"x=1, {NAME}=evil", f"x=1,,{NAME}=evil"):
+            assert readable_cookies(f"{planted}; {NAME}=good") == f"x=1; {NAME}=good"
+        assert readable_cookies(f'x="1,{NAME}=evil"; {NAME}=good') == f"{NAME}=good"
+
+    def test_cs_input_the_site_opens_the_one_in_the_first_header(self, site: Site) -> None:
+        visitor, attacker = site.visitor(), site.visitor()
+        visitor.get("/about?victim")
+        attacker.get("/about?attacker")
+        ((name, mine),) = visitor.cookies.items()
+        theirs = attacker.cookies[name]
+        for rest in (", a=b", ",a=b", f", {name}={theirs}"):
+            _, _, text = send(site, HTTP_COOKIE=f"{name}={mine}{rest}")
+            assert "?victim" in text
+            assert "attacker" not in text
+        assert "attacker" not in send(site, HTTP_COOKIE=f"a=b, {name}={theirs}")[2]
+
+    def test_another_packages_factory_gets_no_warning(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        environ = {"HTTP_COOKIE": "a=b, session=c"}
+        CookieCleaner(None).clean(environ)
+        assert (environ, caplog.text) == ({"HTTP_COOKIE": "a=b"}, "")
+
+    def test_the_warning_comes_once(self, caplog: pytest.LogCaptureFixture) -> None:
+        cleaner = CookieCleaner(NAME)
+        for _ in range(3):
+            cleaner.clean({"HTTP_COOKIE": f"a=b, c=d; {NAME}=x"})
+        assert caplog.text == ""
+        for _ in range(3):
+            cleaner.clean({"HTTP_COOKIE": f"a=b,\t{NAME} =c"})
+        assert caplog.text.count("must join them with '; '") == 1
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,14 @@
 """What a store holds of a history is shown as text, and as a link only where it is one."""
 
+from typing import Any
+
+import html5lib
 import pytest
 
 from sessionsite.testing import session
 from tests.harness.sites import Site
 
+KEPT = "a\tb\nc\xa0d \u200d \u2028 \ue000 \U0001f469\u200d\U0001f4bb"
 STORED = [
     "javascript:alert(1)", "JAVASCRIPT:alert(1)", " javascript:alert(1)", "java\nscript:alert(1)",
     "data:text/html,<script>alert(1)</script>", "//evil.example/", "vbscript:x", "", "/about",
@@ -42,6 +46,27 @@ def test_cs_input_a_message_that_no_page_can_hold_is_no_error(site: Site) -> Non
     visitor = site.visitor()
     visitor.get("/")
     with session(visitor) as data:
-        data["_f_"] = ["half \ud800 a character", 5]
-    messages = visitor.get("/").html.find_all(class_="message")
-    assert [message.get_text() for message in messages] == ["half ? a character", "5"]
+        data["_f_"] = ["half \ud800 a character", 5, "a\x00b\x1b[1m\x7f\x85\ufdd0\U0010ffff", KEPT]
+    page = visitor.get("/")
+    html5lib.HTMLParser(strict=True).parse(page.text)
+    messages = [message.get_text() for message in page.html.find_all(class_="message")]
+    bad = "\ufffd"
+    assert messages == [f"half {bad} a character", "5", f"a{bad}b{bad}[1m{bad * 4}", KEPT]
+
+
+@pytest.mark.parametrize("max_bytes", ["300", "1000", "65536", "cookie"])
+@pytest.mark.parametrize("history_bytes", ["none", "100000"])
+def test_bounds_a_history_never_grows_beyond_what_the_session_holds(
+    make_site: Any, history_bytes: str, max_bytes: str
+) -> None:
+    """More would be an error at each further visit."""
+    settings = {"sessionsite.history_bytes": history_bytes}
+    if max_bytes != "cookie":
+        settings["session.max_bytes"] = max_bytes
+    site = make_site("development" if max_bytes == "cookie" else "sqlite", settings)
+    visitor = site.visitor()
+    for length in (10, 100, 300, 1000, 3000, *[8000] * 10):
+        page = visitor.get(f"/?{'x' * length}")
+        assert page.html.footer.find_all("li")
+    page.forms[0].submit(status=303)
+    assert visitor.get("/").html.find(class_="message")

@@ -1,10 +1,13 @@
 """Settings of the factories: typed and strict; a wrong one is refused in one line that names it."""
 
+from collections.abc import Callable
+from secrets import token_hex, token_urlsafe
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from sessionsite.sessions.checks import DEVELOPMENT_SECRET, PUBLISHED_SECRETS
+from sessionsite.sessions.checks import DEVELOPMENT_SECRET, PUBLISHED_SECRETS, is_weak_secret
 from sessionsite.sessions.cookie import session_factory_from_settings as cookie_factory
 from sessionsite.sessions.ini import ConfigurationError
 from sessionsite.sessions.settings import (
@@ -98,6 +101,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"timeout": "1.5"}, "session.timeout = '1.5'", "whole number"),
     ({"timeout": True}, "session.timeout = True", "whole number"),
     ({"max_age": "1d"}, "session.max_age = '1d'", "seconds"),
+    ({"max_age": "1000000001"}, "session.max_age = '1000000001'", "at most 1000000000"),
+    ({"timeout": "9" * 17}, "session.timeout", "at most 1000000000"),
+    ({"reissue_time": "9" * 17}, "session.reissue_time", "at most 1000000000"),
     ({"reissue_time": "none"}, "session.reissue_time", "seconds"),
     ({"reissue_time": "1200"}, "session.reissue_time = '1200'", "session.timeout has (1200)"),
     ({"secure": "maybe"}, "session.secure = 'maybe'", "true or false"),
@@ -133,6 +139,8 @@ REFUSED_BY_SERVER: list[tuple[dict[str, Any], str, str]] = [
     ({"new_timeout": "1201"}, "session.new_timeout = '1201'", "session.timeout (1200)"),
     ({"renewal_time": "60"}, "session.renewal_grace", "a token would never end"),
     ({"renewal_time": "0"}, "session.renewal_time = '0'", "at least 1"),
+    ({"lifetime": "9" * 17}, "session.lifetime", "at most 1000000000"),
+    ({"prune_interval": "9" * 11}, "session.prune_interval", "at most 1000000000"),
     ({"prune_interval": "0"}, "session.prune_interval = '0'", "or none"),
     ({"sql.create_table": "perhaps"}, "session.sql.create_table = 'perhaps'", "true or false"),
     ({"sql.tabel": "x"}, "session.sql.tabel", "did you mean session.sql.table?"),
@@ -168,3 +176,30 @@ def test_no_secret_shows_in_a_repr() -> None:
 def test_the_secrets_that_the_project_prints_are_refused() -> None:
     assert DEVELOPMENT_SECRET not in (ROOT / "development.ini").read_text()
     assert DEVELOPMENT_SECRET in PUBLISHED_SECRETS
+
+
+WEAK = [
+    "0" * 64, "ab" * 32, "0123456789abcdef" * 4, "abcdefghijklmnopqrstuvwxyz012345", "é" * 32,
+    "A" * 43 + "=", "0000000000000001000000000000000f", "deadbeefcafebabe" * 2, "1234567890" * 4,
+    "00010203040506070809101112131415", "31323334353637383930313233343536",
+    "qwertyuiopasdfghjklzxcvbnm123456", "passwordpasswordpassword12345678",
+    "my-super-secret-key-for-production", "please-change-this-secret-key-now!!",
+    "your-secret-key-goes-here-change-me", "django-insecure-change-me-please-now",
+    "correct-horse-battery-staple-1234", "ChangeMeCHANGEMEchangemeChangeMe",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("secret", WEAK)
+def test_a_secret_that_can_be_guessed_is_refused_by_the_server(secret: str) -> None:
+    assert len(secret) >= 32
+    with pytest.raises(ConfigurationError, match="hard to guess") as caught:
+        server(secret=secret)
+    assert secret[:9] not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda: token_hex(16), lambda: token_urlsafe(24), lambda: str(uuid4())]
+)
+def test_no_random_secret_is_refused(make: Callable[[], str]) -> None:
+    for _ in range(2000):
+        assert not is_weak_secret(make())

@@ -52,6 +52,7 @@ def test_only_what_is_written_out_is_a_name() -> None:
     "entry",
     ["https://example.org", "example.org:443", "example.org/path", ".example.org", "*.", "*.*.org",
      "a..b", "a.*.org", "**", "*example.org", "::1", "[::1]:80", "[::g]", "[::1", "[127.0.0.1]",
+     "[::1%eth0]", "a.org,b.org", "a.org;b.org",
      "m\xfcller.example", "a,b", "127.0.0.256", "127.1", "*.127.0.0.1", "a@b", ".", "a" * 64],
 )  # fmt: skip
 def test_an_entry_that_matches_nothing_is_refused(entry: str) -> None:

@@ -22,7 +22,7 @@ IMPORTS = {
     "settings": {"hosts", "sessions.ini"},
     "secret_file": {"settings"} | SITE,
     "cookies": set(),
-    "gate": {"cookies", "hosts", "security", "views"},
+    "gate": {"cookies", "hosts", "security", "views"} | SITE,
     "routes": set(),
     "views": {"routes", "session_info"} | SITE,
     "session_info": SITE,

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 _LOAD_ERROR = "sessionsite.session_load_error"
 _UNREADABLE = "Session %s can't be read, a new one takes its place: %s"
 _FIRST, _LAST = (dt.datetime(year, 1, 1, tzinfo=dt.UTC) for year in (1971, 9000))
+_LAST_VERSION = 2**31 - 1  # of PostgreSQL's integer, which each write counts up
 # More signed cookies of our name than that are no accident, and each one costs a read.
 MAX_COOKIES = 4
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
@@ -63,7 +64,10 @@ class ServerSessionFactory:
         self.now = now
         self.prune_interval = settings.prune_interval
         self.description = SessionDescription(
-            where=store.where, cookie=settings, lifetime=settings.lifetime
+            where=store.where,
+            cookie=settings,
+            lifetime=settings.lifetime,
+            max_bytes=settings.max_bytes,
         )
         self.cookie = TokenCookie(settings)
         self.expiry = Expiry.from_settings(settings)
@@ -140,7 +144,7 @@ class ServerSessionFactory:
             log.info("A cookie names session %s, which has ended", credentials.id)
             return None
         if not _plausible(record):
-            log.warning(_UNREADABLE, record.id, "its times are out of range")
+            log.warning(_UNREADABLE, record.id, "its times or its version are out of range")
             return None
         if self.expiry.is_over(record, now):
             log.info("Session %s: over, by a lifetime that was lowered since", record.id)
@@ -196,6 +200,8 @@ class ServerSessionFactory:
 
 
 def _plausible(record: Record) -> bool:
-    """Return whether one can reckon with the record's times; a hand may have put in any."""
+    """Return whether one can reckon with the record's numbers; a hand may have put in any."""
     times = (record.created_at, record.seen_at, record.rotated_at)
-    return all(time is None or _FIRST < time < _LAST for time in times)
+    return record.version < _LAST_VERSION and all(
+        time is None or _FIRST < time < _LAST for time in times
+    )

@@ -16,7 +16,7 @@ from pyramid.request import Request
 from pyramid.response import Response
 
 from ..cookie_header import CookieHeader
-from ..response import clear_session_cookies, set_session_cookie
+from ..response import CookiePath, clear_session_cookies, set_session_cookie
 from ..settings import ServerSettings
 from ..signing import RotatingSigner
 
@@ -103,6 +103,7 @@ class TokenCookie:
             settings.secrets, "sessionsite.server.", _CredentialsSerializer()
         )
         self.header = CookieHeader(settings.cookie_name)
+        self._path = CookiePath(settings.path)
         self._warned_of_plain_http = False
         if settings.secure is False:
             log.warning("session.secure = false: anyone who listens on the way can take a session")
@@ -138,6 +139,7 @@ class TokenCookie:
                 "Behind a TLS proxy: is its address the trusted_proxy in [server:main], "
                 "and does it send X-Forwarded-Proto?"
             )
+        self._path.check(request)
         value = self._signer.dumps(credentials).decode("ascii")
         set_session_cookie(response, self._settings, value, self._settings.max_age, secure)
 

@@ -70,7 +70,7 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
 
 def _kind(url: str) -> str:
     """Return which of our databases `url` is for. Raises `ConfigurationError`."""
-    match = re.match(r"([A-Za-z][\w+.-]*):", url)
+    match = re.match(r"([A-Za-z][\w+.-]*)://", url)
     if match is None:
         raise _no_url()
     if match[1] not in _SCHEMES:

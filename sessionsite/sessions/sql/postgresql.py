@@ -89,7 +89,12 @@ def connection_parameters(url: str) -> dict[str, Any]:
         parameters = conninfo_to_dict(url)
     except psycopg.ProgrammingError as exc:
         if unknown := re.match('invalid URI query parameter: "(\\w+)"', str(exc)):
-            raise ConfigurationError(f"{unknown[1]} is no parameter of libpq: remove it") from None
+            # Behind a password the name may be what comes after an & in it.
+            name = "" if "password=" in url else f", {unknown[1]}"
+            raise ConfigurationError(
+                f"has a parameter that libpq does not know{name}: remove it, and write & in a "
+                "password as %26"
+            ) from None
         raise ConfigurationError(
             "is no URL that libpq can read: give postgresql://user:password@host/database"
         ) from None
@@ -112,8 +117,8 @@ def _without_prepare_threshold(url: str) -> tuple[str, Mapping[str, None]]:
             thresholds[name] = None
         else:
             raise ConfigurationError(
-                f"prepare_threshold = {value!r}: give none, which prepares no statements, or "
-                "remove it"
+                "has a prepare_threshold of another value than none, which prepares no statements: "
+                "give none, or remove it"
             )
     query = "&".join(kept)
     return f"{user}{at}{address}{question_mark if query else ''}{query}", thresholds

@@ -28,6 +28,8 @@ class SQLite(Database):
 
     def engine_options(self, url: str, timeout: int) -> EngineOptions:
         made = make_url(url)
+        if made.username or made.host:  # SQLAlchemy's own error shows them
+            raise ConfigurationError("SQLite has no hosts: give sqlite:///file")
         if made.database in (None, "", ":memory:"):
             raise ConfigurationError(
                 "SQLite in memory is another database for each thread: name a file"

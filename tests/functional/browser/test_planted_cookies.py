@@ -34,16 +34,32 @@ NEAR = [
 ]
 
 
+# The ones among them that Chromium accepts, and so sends to the site.
+ARRIVE = [
+    "\xa0{name}={value}", "\x85{name}={value}", "${name}={value}", "x=1, {name}={value}",
+    '"{name}"={value}', "%5F_Host-sessionsite={value}",
+]  # fmt: skip
+
+
 @pytest.fixture(scope="module")
-def site(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """As production.ini has it, but for the host's name."""
+def sites(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Site]]:
+    """As production.ini has it, but for the host's name; and with a cookie name of no prefix."""
     directory = tmp_path_factory.mktemp("planted")
     database = postgres.create_database("planted")
     sql_store(database).engine.dispose()
+    names: list[dict[str, str]] = [{}, {"session.cookie_name": "sessionsite"}]
+    found: list[Site] = []
     with ExitStack() as stack:
-        with required():
-            site = stack.enter_context(named_site(directory / "site", database, {}))
-        yield site
+        for lines in names:
+            with required():
+                site = named_site(directory / f"{len(found)}", database, lines)
+                found.append(stack.enter_context(site))
+        yield found
+
+
+@pytest.fixture
+def site(sites: list[Site]) -> Site:
+    return sites[0]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +110,7 @@ class Attacker:
         texts = [p.format(name=name, lower=name.lower(), value=self.value) for p in pairs]
         self._neighbour.cookies = [f"{text}{attributes}".encode("latin-1") for text in texts]
         victim.goto(self._neighbour.url)
+        self._neighbour.cookies = ()
 
 
 @pytest.fixture(params=["https", "http"])
@@ -122,7 +139,28 @@ def forget(page: Page, site: Site) -> None:
     walk(page, site, "/")
 
 
+def sent(victim: Page, neighbours: dict[str, Neighbour]) -> set[str]:
+    """The pairs of name and value that the victim's browser sends to the site's host."""
+    victim.goto(neighbours["https"].at_the_site)
+    (header,) = neighbours["https"].seen or [""]
+    return set(header.split("; "))
+
+
 class TestUnderThePrefix:
+    def test_cs_fixation_the_planted_cookies_do_reach_the_site(
+        self,
+        attacker: Attacker,
+        site: Site,
+        neighbours: dict[str, Neighbour],
+        open_window: Callable[[], Page],
+    ) -> None:
+        victim = open_window()
+        attacker.plant(victim, *NEAR)
+        reached = sent(victim, neighbours)
+        planted = {text.format(name=site.cookie, value=attacker.value) for text in ARRIVE}
+        assert planted - reached == set()
+        assert f"{site.cookie}={attacker.value}" not in reached
+
     def test_cs_fixation_a_name_that_is_nearly_the_sites_gives_a_new_victim_no_session(
         self, attacker: Attacker, site: Site, open_window: Callable[[], Page]
     ) -> None:
@@ -144,3 +182,30 @@ class TestUnderThePrefix:
         walk(victim, site, *visits)
         forget(victim, site)
         attacker.look()
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+@pytest.mark.parametrize("place", [0, 1], ids=["prefix", "no prefix"])
+def test_cs_fixation_only_the_names_prefix_keeps_a_new_victim_from_a_planted_session(
+    sites: list[Site],
+    neighbours: dict[str, Neighbour],
+    open_window: Callable[[], Page],
+    place: int,
+    scheme: str,
+) -> None:
+    """Without it no server can tell: the request is exactly that of the session's owner."""
+    site = sites[place]
+    attacker_page, victim = open_window(), open_window()
+    attacker = Attacker(attacker_page, site, neighbours[scheme])
+    attacker.plant(victim, "{name}={value}")
+    arrived = f"{site.cookie}={attacker.value}" in sent(victim, neighbours)
+    victim.goto(f"{site.url}/about?victim")
+    attacker_page.goto(f"{site.url}/")
+    if site.cookie.startswith("__Host-"):
+        assert not arrived
+        expect_history(victim, site, "/about?victim")
+        expect_history(attacker_page, site, "/", "/contact?attacker")
+    else:
+        assert arrived
+        expect_history(victim, site, "/about?victim", "/contact?attacker")
+        expect_history(attacker_page, site, "/", "/about?victim", "/contact?attacker")

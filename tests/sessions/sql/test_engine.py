@@ -61,7 +61,9 @@ def test_a_password_is_what_libpq_says_it_is(password: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["", "nonsense", "mysql://u:hunter2@h/d", "sqlite://", "sqlite:///:memory:", "://",
-     "sqlite://h:hunter2/x.db",
+     "sqlite://h:hunter2/x.db", "sqlite://u:p@hunter2/x.db", "hunter2:x@h/d", "postgresql:hunter2",
+     # an & that was to be part of the password
+     "postgresql://h/d?password=pa&hunter2=x", "postgresql://h/d?password=pa&prepare_threshold=hunter2",
      "postgresql+asyncpg://u:hunter2@h/d", "postgresql://u:hunter2@h:port/d",
      # an @ or a / that was to be part of the password
      "postgresql://u:pa@hunter2@h/d", "postgresql://u:pa/hunter2@h/d", "postgresql://u:hunter2/pa@h",
