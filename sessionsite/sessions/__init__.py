@@ -36,6 +36,7 @@ from .settings import server_settings
 from .store import (
     HeadersSentError,
     MalformedRecordError,
+    MergeTooLargeError,
     Record,
     RecordExistsError,
     SessionEndedError,
@@ -56,6 +57,7 @@ __all__ = [
     "IStoredSession",
     "MalformedRecordError",
     "MemoryStore",
+    "MergeTooLargeError",
     "PayloadError",
     "Pruner",
     "Record",

@@ -20,6 +20,13 @@ class StoreError(Exception):
     """
 
 
+class MergeTooLargeError(StoreError):
+    """Requests that ran at once have changed a list in more places than can be merged in time.
+
+    Nothing of the later request is stored: it can be sent again.
+    """
+
+
 class SessionEndedError(Exception):
     """The session has ended meanwhile: logged out, expired, or revoked."""
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.functional.test_nginx import ask, check_headers, raw
 from tests.harness.nginx import start_nginx
 from tests.harness.probe import serve, write_probe
 from tests.harness.production import needs_another_address
 from tests.harness.skipping import started
+from tests.harness.tls_client import ask, check_headers, raw
 
 pytestmark = pytest.mark.servers
 

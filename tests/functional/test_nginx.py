@@ -17,6 +17,7 @@ from tests.harness.nginx import Nginx, start_nginx
 from tests.harness.probe import serve, write_probe
 from tests.harness.pserve import start_development
 from tests.harness.skipping import started
+from tests.harness.tls_client import SECURITY, ask, check_headers, raw
 
 pytestmark = pytest.mark.servers
 
@@ -24,32 +25,6 @@ pytestmark = pytest.mark.servers
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
     return write_probe(tmp_path)
-
-
-def ask(
-    server: Nginx,
-    method: str = "GET",
-    path: str = "/",
-    *,
-    host: str = "",
-    source: str = "127.0.0.1",
-    **headers: str,
-) -> tuple[http.client.HTTPResponse, bytes]:
-    """The answer to a request over TLS; an underscore in a header's name is a hyphen."""
-    trust = ssl.create_default_context(cafile=server.certificate)
-    trust.verify_flags |= ssl.VERIFY_X509_STRICT
-    connection = http.client.HTTPSConnection(
-        "localhost", server.https_port, context=trust, timeout=20, source_address=(source, 0)
-    )
-    connection.putrequest(method, path, skip_host=True, skip_accept_encoding=True)
-    connection.putheader("Host", host or server.url.removeprefix("https://"))
-    for name, value in headers.items():
-        connection.putheader(name.replace("_", "-"), value)
-    connection.endheaders()
-    response = connection.getresponse()
-    body = response.read()
-    connection.close()
-    return response, body
 
 
 @pytest.fixture
@@ -185,40 +160,6 @@ def test_cs_log_cookies_are_not_logged(site: Nginx) -> None:
 
     assert '"GET /logged HTTP/1.1" 200' in site.access_log.read_text()
     assert "secret" not in site.access_log.read_text() + site.output()
-
-
-SECURITY = {
-    "Content-Security-Policy": "default-src 'none'",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Referrer-Policy": "same-origin",
-    "X-Content-Type-Options": "nosniff",
-}
-
-
-def raw(port: int, request: bytes, trust: Path | None = None, source: str = "127.0.0.1") -> str:
-    """The whole answer to what is sent, over TLS where a certificate is to be trusted."""
-    with socket.create_connection(
-        ("127.0.0.1", port), timeout=20, source_address=(source, 0)
-    ) as connection:
-        if trust:
-            context = ssl.create_default_context(cafile=trust)
-            connection = context.wrap_socket(connection, server_hostname="localhost")
-        with connection:
-            connection.sendall(request)
-            answer = b""
-            while chunk := connection.recv(65536):
-                answer += chunk
-    return answer.decode("latin-1")
-
-
-def check_headers(answer: str, status: int, *, https: bool) -> None:
-    head = answer.partition("\r\n\r\n")[0]
-    assert head.startswith(f"HTTP/1.1 {status} ")
-    names = [line.partition(":")[0] for line in head.splitlines()]
-    for name, value in SECURITY.items():
-        assert names.count(name) == 1
-        assert f"{name}: {value}" in head
-    assert names.count("Strict-Transport-Security") == https
 
 
 BAD_REQUESTS = {

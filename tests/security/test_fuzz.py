@@ -1,12 +1,15 @@
 """Cases by the thousand on both .ini files: no input is an error, a leak, or markup.
 
+The last test plants faults, one at a time, and has the fuzzer find them.
+
 The suite runs the same 3,000 cases each time; `make fuzz` runs over 100,000 new ones.
 """
 
 import json
 import re
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +17,17 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
+from markupsafe import Markup
 from pyramid.request import Request
 
-from sessionsite.request import FORM_BYTES, FORM_FIELDS
+import sessionsite.cookies
+import sessionsite.history
+import sessionsite.sessions.cookie_header
+import sessionsite.sessions.payload
+import sessionsite.views
+from sessionsite.request import FORM_BYTES, FORM_FIELDS, SiteRequest
 from sessionsite.sessions.memory import MemoryStore
 from sessionsite.sessions.signing import RotatingSigner
 from tests.harness.sites import making_sites
@@ -260,3 +269,75 @@ def test_fuzz_rows(rows: Target, changes: dict[str, Any]) -> None:
             f"INSERT OR IGNORE INTO sessions ({names}) VALUES ({places})", row
         )
     visit_and_forget(rows, f"{NAME}={MINE}", rows.values[TOKEN])
+
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def strip_as_python_does(planted: pytest.MonkeyPatch) -> None:
+    planted.setattr(sessionsite.sessions.cookie_header, "_SPACE", None)
+
+
+def let_every_cookie_in(planted: pytest.MonkeyPatch) -> None:
+    strip_as_python_does(planted)
+    planted.setattr(sessionsite.cookies, "readable_cookies", lambda header: header)
+
+
+def read_forms_as_webob_does(planted: pytest.MonkeyPatch) -> None:
+    planted.setattr(SiteRequest, "POST", Request.POST)
+
+
+def escape_no_message(planted: pytest.MonkeyPatch) -> None:
+    planted.setattr(sessionsite.views, "_shown", Markup)
+
+
+def leave_controls_in_messages(planted: pytest.MonkeyPatch) -> None:
+    planted.setattr(sessionsite.views, "_shown", str)
+
+
+def escape_no_visit(planted: pytest.MonkeyPatch) -> None:
+    planted.setattr(
+        "sessionsite.request.stored_history",
+        lambda session: [Markup(url) for url in sessionsite.history.stored_history(session)],
+    )
+
+
+def fail_at_bytes_above_ascii(planted: pytest.MonkeyPatch) -> None:
+    planted.setattr(
+        SiteRequest, "may_be_visit", property(lambda self: self.user_agent.encode("ascii") is None)
+    )
+
+
+def take_any_payload(planted: pytest.MonkeyPatch) -> None:
+    checked = sessionsite.sessions.payload.loads
+    for name, module in list(sys.modules.items()):
+        if name.startswith("sessionsite.") and getattr(module, "loads", None) is checked:
+            planted.setattr(module, "loads", json.loads)
+
+
+FAULTS: list[tuple[Plant, Any, dict[str, Any]]] = [
+    (strip_as_python_does, test_fuzz_factories, FACTORY_CASES),
+    (let_every_cookie_in, test_fuzz_cookies, COOKIE_CASES),
+    (read_forms_as_webob_does, test_fuzz_forms, FORM_CASES),
+    (escape_no_message, test_fuzz_stored_payloads, PAYLOAD_CASES),
+    (leave_controls_in_messages, test_fuzz_stored_payloads, PAYLOAD_CASES),
+    (escape_no_visit, test_fuzz_stored_payloads, PAYLOAD_CASES),
+    (fail_at_bytes_above_ascii, test_fuzz_request_headers, HEADER_CASES),
+    (take_any_payload, test_fuzz_stored_payloads, PAYLOAD_CASES),
+]
+
+
+@pytest.mark.parametrize(
+    ("plant", "test", "cases"), FAULTS, ids=[plant.__name__ for plant, *_ in FAULTS]
+)
+def test_a_planted_fault_is_found(
+    target: Target, monkeypatch: pytest.MonkeyPatch, plant: Plant, test: Any, cases: dict[str, Any]
+) -> None:
+    first = settings(
+        max_examples=1000, derandomize=True, database=None, phases=[Phase.generate],
+        report_multiple_bugs=False,
+    )  # fmt: skip
+    plant(monkeypatch)
+    # Any exception will do: a test of the fuzzer fails by an assertion or by the fault itself.
+    with pytest.raises(Exception):  # noqa: B017, PT011
+        first(given(**cases)(test.hypothesis.inner_test))(target=target)

@@ -113,7 +113,7 @@ IMPORTS = {
         "sessions.server.expiry", "sessions.server.token_cookie", "sessions.store",
     },
     "sessions.server.saving": {
-        "sessions.payload", "sessions.server.expiry", "sessions.server.merge",
+        "sessions.payload", "sessions.server.conflict", "sessions.server.expiry",
         "sessions.server.rotation", "sessions.server.token_cookie", "sessions.settings",
         "sessions.store",
     },
@@ -121,7 +121,9 @@ IMPORTS = {
         "sessions.cookie_header", "sessions.response", "sessions.settings", "sessions.signing",
     },
     "sessions.server.expiry": {"sessions.settings", "sessions.store"},
-    "sessions.server.merge": {"sessions.payload"},
+    "sessions.server.conflict": {"sessions.server.merge", "sessions.store"},
+    "sessions.server.merge": {"sessions.payload", "sessions.server.subsequence"},
+    "sessions.server.subsequence": {"sessions.store"},
     "sessions.sql": {
         "sessions.settings", "sessions.sql.creation", "sessions.sql.engine", "sessions.sql.store",
         "sessions.sql.table",

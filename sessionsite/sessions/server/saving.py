@@ -3,13 +3,14 @@
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from ..payload import EMPTY, check_size, dumps
 from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionEndedError, SessionStore, StoreError
+from .conflict import Conflict
 from .expiry import Expiry
-from .merge import merge_texts
 from .rotation import NextToken, renewal_is_due, rotated
 from .token_cookie import Answer, Credentials, hash_token, new_id, new_token, same_hash
 
@@ -116,7 +117,7 @@ class SessionRow:
         if self.spent:
             return None
         record, newest, now = self.record, None, self._now()
-        payload = self._text(data, record)
+        payload = self._text(data, record.payload if record else "")
         if record is None:
             if payload != EMPTY:
                 self._create(payload, now)
@@ -137,16 +138,12 @@ class SessionRow:
         self._touched = False
         return newest
 
-    def _text(self, data: Mapping[str, Any], stored: Record | None) -> str:
-        """Return `data` as it is stored. Raises `PayloadError`.
-
-        What is stored already, by a merge or under another `max_bytes`, may stay as large.
-        """
-        payload = self.dumps(data, stored.payload if stored else "")
-        max_bytes = self._settings.max_bytes
-        if len(payload) > max_bytes:
-            before = len(stored.payload) if stored else 0
-            check_size(data, len(payload), max(max_bytes, before), "session.max_bytes")
+    def _text(self, data: Mapping[str, Any], before: str) -> str:
+        """Return `data` as it is stored. Raises `PayloadError`."""
+        payload = self.dumps(data, before)
+        # It may stay as large as a merge, or another `max_bytes`, has left it.
+        limit = max(self._settings.max_bytes, len(before))
+        check_size(data, len(payload), limit, "session.max_bytes")
         return payload
 
     def dumps(self, data: Mapping[str, Any], stored: str = "") -> str:
@@ -164,14 +161,13 @@ class SessionRow:
         if self.spent:
             raise SessionEndedError(f"session {self.id} has ended")
         now = self._now()
-        payload = self._text(ours, self.record)
+        payload = self._text(ours, self.record.payload if self.record else "")
         base = self.record or self._create(payload, now)
 
-        def apply(newest: Record) -> Record:
-            merged = merge_texts(base.payload, payload, newest.payload)
-            return self._used(newest, self._text(change(merged), newest), now)
+        def apply(newest: Record, merged: str) -> Record:
+            return self._used(newest, self._text(change(merged), merged), now)
 
-        if self._update(base.id, apply) is None:
+        if self._update(base.id, Conflict(base.payload, payload, self._call), apply) is None:
             raise SessionEndedError(f"session {self.id} has ended")
 
     def reload(self) -> str:
@@ -181,10 +177,11 @@ class SessionRow:
         """
         if self.record is None:
             return EMPTY
-        newest = None if self.spent else self._update(self.record.id, lambda newest: newest)
+        update = self._store.update
+        newest = None if self.spent else self._found(self.record.id, update, lambda row: row)
         if newest is None:
             raise SessionEndedError(f"session {self.id} has ended")
-        return newest
+        return newest.payload
 
     def _create(self, payload: str, now: datetime) -> Record:
         token = self.next_token.take()
@@ -207,11 +204,15 @@ class SessionRow:
     def _write(self, record: Record, payload: str, now: datetime) -> str | None:
         if self._save_fast(record, payload, now):
             return None
-
-        def change(newest: Record) -> Record:
-            return self._used(newest, merge_texts(record.payload, payload, newest.payload), now)
-
-        return self._update(record.id, change)
+        conflict = Conflict(record.payload, payload, self._call)
+        while conflict.tries:
+            newest = self._found(record.id, self._store.load)
+            if newest is None:
+                return None
+            merged = conflict.merge(newest.payload)
+            if self._save_fast(newest, merged, now):
+                return merged
+        return self._update(record.id, conflict, lambda row, merged: self._used(row, merged, now))
 
     def _save_fast(self, record: Record, payload: str, now: datetime) -> bool:
         """Save in one statement; return False if the row is at another version, or gone."""
@@ -225,8 +226,7 @@ class SessionRow:
         token = self.next_token.take() if forced else new_token()
         token_hash = hash_token(token)
 
-        def change(newest: Record) -> Record:
-            merged = merge_texts(record.payload, payload, newest.payload)
+        def change(newest: Record, merged: str) -> Record:
             used = self._used(newest, merged, now)
             if not forced and not same_hash(newest.token_hash, record.token_hash):
                 return used  # a parallel request has renewed it, and the browser has its cookie
@@ -234,7 +234,7 @@ class SessionRow:
                 used, newest, token_hash, presented=self._presented, forced=forced, now=now
             )
 
-        newest = self._update(record.id, change)
+        newest = self._update(record.id, Conflict(record.payload, payload, self._call), change)
         if newest is not None:
             self._rotating = False
             if self.record and same_hash(self.record.token_hash, token_hash):
@@ -278,16 +278,23 @@ class SessionRow:
             log.error("Session store: %s", exc)
             raise
 
-    def _update(self, id: str, change: Callable[[Record], Record]) -> str | None:
-        """Call the store's `update`; return what is stored now, or None if the session is over."""
+    def _update(
+        self, id: str, conflict: Conflict, change: Callable[[Record, str], Record]
+    ) -> str | None:
+        """Update the row; return what is stored now, or None if the session is over."""
+        newest = conflict.update(partial(self._found, id, self._store.update), change)
+        return newest.payload if newest else None
+
+    def _found(self, id: str, method: Callable[..., Record | None], *args: Any) -> Record | None:
+        """Return and keep the row that a method of the store returns; None: the session is over."""
         try:
-            newest = self._call(self._store.update, id, self._now(), change)
+            newest = self._call(method, id, self._now(), *args)
         except MalformedRecordError as exc:
             log.warning("Session store: %s", exc)
             newest = None
-        if newest is None:
+        if newest is None or newest.id != id:
             self.spend()
             log.info("Session %s: ended while a request was using it", id)
             return None
         self.record = newest
-        return newest.payload
+        return newest

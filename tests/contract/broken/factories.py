@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions import Record
-from sessionsite.sessions.server import factory, saving
+from sessionsite.sessions.server import conflict, factory, saving
 from sessionsite.sessions.server.expiry import Expiry
 from sessionsite.sessions.server.factory import Found, ServerSessionFactory
 from sessionsite.sessions.server.saving import SessionRow
@@ -182,8 +182,8 @@ FAULTS: dict[str, Callable[[Patch], None]] = {
         Expiry, "next_end", lambda self, record, *_, **__: record.expires_at
     ),
     "a lowered lifetime is not seen": setting(Expiry, "is_over", lambda *_: False),
-    "ours wins a merge": setting(saving, "merge_texts", lambda base, ours, theirs: ours),
-    "theirs wins a merge": setting(saving, "merge_texts", lambda base, ours, theirs: theirs),
+    "ours wins a merge": setting(conflict, "merge_texts", lambda base, ours, theirs: ours),
+    "theirs wins a merge": setting(conflict, "merge_texts", lambda base, ours, theirs: theirs),
 }
 
 

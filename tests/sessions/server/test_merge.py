@@ -2,11 +2,12 @@
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from sessionsite.sessions.server.merge import merge
+from sessionsite.sessions.server.merge import merge, merge_texts
 
 
 def text(value: Any) -> str:
@@ -157,6 +158,12 @@ def test_scalars_and_unlike_values_added_by_both_sides_take_ours() -> None:
     assert merge({}, {"k": [1]}, {"k": {"a": 1}}) == {"k": [1]}
 
 
+@pytest.mark.parametrize("empty", ["", 0, False, None, {}, []])
+def test_empty_values_added_by_our_side_are_values_like_any_other(empty: Any) -> None:
+    assert text(merge({}, {"k": empty}, {"k": "x"})) == text({"k": empty})
+    assert text(merge({}, {"k": "x"}, {"k": empty})) == text({"k": "x"})
+
+
 # Everything else
 
 
@@ -204,3 +211,67 @@ def test_dictionaries_nested_deeper_than_the_recursion_limit_merge() -> None:
     for _ in range(depth):
         merged = merged["k"]
     assert merged == {"ours": 1, "theirs": 1}
+
+
+# Texts
+
+
+def test_texts_merge_with_ours_before_theirs() -> None:
+    assert merge_texts('{"l":["m"]}', '{"l":["m","o"],"k":1}', '{"l":["m","t"],"k":2}') == (
+        '{"l":["m","o","t"],"k":1}'
+    )
+    assert merge_texts("{}", '{"k":1}', '{"k":2}') == '{"k":1}'
+
+
+def test_a_text_without_changes_gives_way_as_it_is() -> None:
+    theirs = '{"l": [1.0,  2]}'
+    assert merge_texts('{"a":1}', '{"a":1}', theirs) == theirs
+    assert merge_texts('{"a":1}', '{"a":2}', '{"a":1}') == '{"a":2}'
+
+
+@pytest.mark.parametrize("theirs", ["", "[]", '{"a":NaN}', '{"_f_":1}', "[" * 100_000])
+@pytest.mark.parametrize("ours", ['{"a":1}', '{"a":2}'])
+def test_a_text_that_is_no_session_is_replaced_with_a_warning(
+    ours: str, theirs: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert merge_texts('{"a":1}', ours, theirs) == ours
+    assert "can't be merged with, and is replaced" in caplog.text
+
+
+# Long lists
+
+N = 100_000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "element", [lambda n: n, lambda n: n % 10, str, lambda n: n / 7, lambda n: 0]
+)
+def test_a_hundred_thousand_elements_merge_in_little_memory(
+    element: Callable[[int], Any], peak: Callable[[Callable[[], Any]], float]
+) -> None:
+    base = [element(n) for n in range(N)]
+    ours, theirs = [*base, -1], [*base, -2]
+    texts = [json.dumps({"log": each}, separators=(",", ":")) for each in (base, ours, theirs)]
+    merged: list[str] = []
+    assert peak(lambda: merged.append(merge_texts(*texts))) < 60_000_000
+    assert json.loads(merged[0]) == {"log": [*base, -1, -2]}
+
+
+def test_a_dictionary_of_many_lists_merges_each() -> None:
+    base = {str(n): [n] for n in range(5000)}
+    ours = {key: [*value, "o"] for key, value in base.items()}
+    theirs = {key: ["t", *value] for key, value in base.items()}
+    assert merge(base, ours, theirs) == {key: ["t", *v, "o"] for key, v in base.items()}
+
+
+def test_numbers_chosen_for_their_hash_take_no_longer() -> None:
+    # In a dict these collide, all with all; their texts do not.
+    base = [n * (2**61 - 1) for n in range(20_000)]
+    shuffled = base[1::2] + base[::2]
+    assert merge(base, shuffled, [*base, 1]) == [*shuffled, 1]
+
+
+def test_huge_elements_merge_like_small_ones() -> None:
+    a, b, c = (letter * 10_000_000 for letter in "abc")
+    assert merge([a, b], [b], [a, b, c]) == [b, c]

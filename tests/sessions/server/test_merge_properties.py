@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sessionsite.sessions.server.merge import merge
+from tests.sessions.server import plain
 
 scalars = st.none() | st.booleans() | st.integers(-2, 2) | st.floats() | st.text(max_size=3)
 # Few keys and few values, so that three independent draws often meet.
@@ -190,3 +191,23 @@ def test_visit_added_by_each_side_to_a_full_history_is_there(
     # A side that equals the base shows no change: its visit cannot be told from the one it cut.
     if base not in (ours, theirs):
         assert merge(base, ours, theirs) == [our_visit, their_visit, *base[:-1]]
+
+
+histories = st.lists(st.sampled_from("AB"), max_size=12) | st.lists(
+    st.sampled_from("ABCDEFGHI"), max_size=12
+)
+
+
+@given(histories, histories, histories)
+def test_lists_merge_as_one_would_write_it_down(
+    base: list[str], ours: list[str], theirs: list[str]
+) -> None:
+    assert merge(base, ours, theirs) == plain.merged(base, ours, theirs)
+
+
+@given(st.lists(small, max_size=8), st.lists(small, max_size=8), st.lists(small, max_size=8))
+def test_so_do_lists_of_values_that_python_takes_for_equal(
+    base: list[Any], ours: list[Any], theirs: list[Any]
+) -> None:
+    texts = [[text(each) for each in side] for side in (base, ours, theirs)]
+    assert [text(each) for each in merge(base, ours, theirs)] == plain.merged(*texts)
