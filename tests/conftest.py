@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
@@ -29,6 +30,9 @@ settings.register_profile(
     derandomize=False,
 )
 settings.load_profile("tests")
+
+# A shell that starts the tests in the background has SIGINT ignored, in all that they start too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
