@@ -157,7 +157,7 @@ class TestDoubleClicks:
         browser = first_page(kit)
         factory: Any = browser.app.registry.queryUtility(ISessionFactory)
         update, second = factory.store.update, browser.copy()
-        answers = []
+        answers: list[Any] = []
 
         def between(*args: Any) -> Any:
             factory.store.update = update

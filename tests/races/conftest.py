@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness.hostile import hostile_database
 from tests.harness.postgres import Postgres
 from tests.races.clients import Site
 from tests.races.gates import GateKeeper
@@ -25,8 +26,9 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def on_postgresql(directory: Path, keeper: GateKeeper, postgres: Postgres) -> Iterator[Site]:
-    """Two processes of the app with all views."""
-    with processes(directory, keeper, postgres.create_database("races")) as site:
+    """Two processes of the app with all views, on a database with hostile defaults."""
+    url = hostile_database(postgres, "serializable")
+    with processes(directory, keeper, url) as site:
         yield site
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg import sql
 from psycopg.pq import Conninfo
 
 from sessionsite.sessions import Record
@@ -19,29 +18,12 @@ from sessionsite.sessions.sql.connections import ConflictError
 from sessionsite.sessions.sql.postgresql import connection_parameters
 from sessionsite.sessions.sql.session_settings import needed
 from sessionsite.testing import START, StoreContract, in_parallel, record
+from tests.harness.hostile import ISOLATION, hostile_database
 from tests.harness.postgres import Postgres
 from tests.harness.refusals import SECRET
 from tests.harness.stores import sql_store
 from tests.harness.visitor import Visitor
 
-ISOLATION = ["repeatable read", "serializable"]
-HOSTILE = {
-    "default_transaction_deferrable": "on",
-    "default_transaction_read_only": "on",
-    "lock_timeout": "1ms",
-    "statement_timeout": "200ms",
-    "idle_in_transaction_session_timeout": "200ms",
-    "DateStyle": "SQL, DMY",
-    "IntervalStyle": "sql_standard",
-    "TimeZone": "Asia/Kolkata",
-    "client_encoding": "LATIN1",
-    "standard_conforming_strings": "off",
-    "backslash_quote": "on",
-    "bytea_output": "escape",
-    "extra_float_digits": "-15",
-    "plan_cache_mode": "force_generic_plan",
-    "synchronous_commit": "off",
-}
 PARALLEL = 16
 # As it is, and as behind a pooler that hands each transaction to another connection.
 both = pytest.mark.parametrize("query", ["", "?prepare_threshold=none"], ids=["own", "pooled"])
@@ -49,14 +31,7 @@ both = pytest.mark.parametrize("query", ["", "?prepare_threshold=none"], ids=["o
 
 @pytest.fixture(scope="module", params=ISOLATION)
 def database(request: pytest.FixtureRequest, postgres: Postgres) -> str:
-    """The URL of a database whose defaults are hostile."""
-    url = postgres.create_database("hostile")
-    name = sql.Identifier(url.rpartition("/")[2].partition("?")[0])
-    alter = sql.SQL("ALTER DATABASE {} SET {} = {}")
-    with postgres.connect() as admin:
-        for key, value in (HOSTILE | {"default_transaction_isolation": request.param}).items():
-            admin.execute(alter.format(name, sql.Identifier(key.lower()), sql.Literal(value)))
-    return url
+    return hostile_database(postgres, request.param)
 
 
 def emptied(url: str) -> Iterator[SQLAlchemyStore]:
