@@ -1,4 +1,4 @@
-"""The page for a session that can't be loaded or stored: the app's own, or a plain 503."""
+"""The page for a session that can't be loaded or saved: the app's own, or a plain 503."""
 
 import logging
 
@@ -16,9 +16,9 @@ HEADERS = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
 
 
 class StoreErrorPage(StoreError, HTTPServiceUnavailable):  # type: ignore[misc]  # untyped base
-    """A store's failure in an app that has the factory alone: Pyramid shows it as a 503 page.
+    """A failure of the store in an app without our policy, which Pyramid shows as a 503 page.
 
-    The page has none of the error's text.
+    The page does not show the error's text.
     """
 
     explanation = TEXT
@@ -32,10 +32,10 @@ class StoreErrorPage(StoreError, HTTPServiceUnavailable):  # type: ignore[misc] 
 
 
 def store_failure(exc: BaseException | None) -> StoreError | None:
-    """Return the store's failure that `exc` is, or was raised because of; None if there is none.
+    """Return the `StoreError` that `exc` is, or that caused it; None if there is none.
 
-    An error page that asks a store for the session, and raises an error of its own when that
-    fails, fails because of the store all the same.
+    An app's error page may ask for the session, and raise an error of its own when the store
+    fails: the store is the cause of that, too.
     """
     seen: set[int] = set()
     while exc is not None and id(exc) not in seen:
@@ -47,10 +47,11 @@ def store_failure(exc: BaseException | None) -> StoreError | None:
 
 
 def error_page(request: Request, exc: Exception) -> Response:
-    """Return the app's page for `exc`; for a store's failure that it can't show, a plain 503.
+    """Return the app's page for `exc`.
 
-    An app's page for a store's failure is marked as such. Raises `exc` where there is no page, and
-    what the app's page for another error raises.
+    If `exc` is a failure of the store, `mark_unavailable` marks the page; an app without a page for
+    it, or whose page fails, gets a plain 503. Any other error that the app has no page for is
+    raised, and so is what its page raises.
     """
     failure = store_failure(exc)
     shown = failure or exc
@@ -72,9 +73,9 @@ def error_page(request: Request, exc: Exception) -> Response:
 
 
 def mark_unavailable(page: Response) -> None:
-    """Say on an app's page for a store's failure that it is none of the app's, and will pass.
+    """Give an app's page for a failure of the store the status 503 and a `Retry-After`.
 
-    A page for every error says 500 by habit; robots, proxies and alarms read the status.
+    An app's page for all errors usually says 500; robots, proxies and alarms go by the status.
     """
     if page.status_int == 500:
         page.status_int = 503
@@ -83,7 +84,7 @@ def mark_unavailable(page: Response) -> None:
 
 
 def become(response: Response, page: Response) -> None:
-    """Turn `response`, which others hold already, into `page`."""
+    """Turn `response` into `page` in place, since others already refer to it."""
     drop(response)
     response.status = page.status
     response.app_iter = page.app_iter
@@ -91,7 +92,7 @@ def become(response: Response, page: Response) -> None:
 
 
 def drop(response: Response) -> None:
-    """Close the body of a response that nobody will send (PEP 3333)."""
+    """Close the body of a response that will not be sent (PEP 3333)."""
     body = response.app_iter
     close = getattr(body, "abandon", None) or getattr(body, "close", None)
     try:

@@ -1,7 +1,8 @@
-"""Forks: what a process made before a fork is not its child's to use.
+"""Forks: a child process must not use its parent's connections and locks.
 
-Who keeps such a thing derives from `Forked` and calls `watch`. Python tells of its own forks alone;
-a server in C that forks, such as uWSGI, tells nobody, and `notice` finds out by the process id.
+A class that keeps such things derives from `Forked`, and calls `watch`. Python reports its own
+forks alone. A server in C, such as uWSGI, forks without Python's knowledge: `notice` compares the
+process id.
 """
 
 import ctypes
@@ -14,31 +15,31 @@ from weakref import WeakValueDictionary
 log = logging.getLogger(__name__)
 
 pid = os.getpid()
-"""This process's id, as of the last `notice`."""
+"""This process's id, as `notice` last found it."""
 
 
 class Forked:
-    """Something that no fork may carry over as it is."""
+    """Something that a child process must not use as its parent left it."""
 
     def before_fork(self) -> None:
         """Called in the parent, by the thread that is about to fork."""
 
     def after_fork_in_parent(self) -> None:
-        """Called by the same thread, also where the fork has failed."""
+        """Called by the same thread, even if the fork has failed."""
 
     def after_fork_in_child(self) -> None:
         """Called in the child, whose only thread is a copy of the one that has forked.
 
-        A lock may be held by a thread that the child does not have: make another one.
+        A lock may be held by a thread that the child does not have, so make new locks.
         """
 
 
-_watched: WeakValueDictionary[int, Forked] = WeakValueDictionary()  # by their ids, oldest first
-_noticing: dict[int, Lock] = {}  # by process id: a lock of the parent's may be taken for ever
+_watched: WeakValueDictionary[int, Forked] = WeakValueDictionary()  # by `id`, oldest first
+_noticing: dict[int, Lock] = {}  # by process id, since the parent's lock may stay taken for ever
 
 
 def watch(thing: Forked) -> None:
-    """Tell `thing` of each fork, for as long as it lives."""
+    """Call the methods of `thing` at each fork, for as long as `thing` lives."""
     _watched[id(thing)] = thing
 
 
@@ -53,7 +54,7 @@ def notice() -> None:
 
 
 def keep_for_ever(thing: object) -> None:
-    """Have `thing` outlive the interpreter, so that no destructor ever runs."""
+    """Keep `thing` until the process ends, so that its destructor never runs."""
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
@@ -63,8 +64,8 @@ def _each(method: Callable[[Forked], None]) -> None:
         try:
             if thing is not None:
                 method(thing)
-        except Exception:  # the others must be told all the same
-            log.exception("A fork is not seen to by %r", thing)
+        except Exception:  # the others have to be called all the same
+            log.exception("%r failed at a fork", thing)
 
 
 def _before() -> None:

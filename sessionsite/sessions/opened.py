@@ -1,4 +1,4 @@
-"""The sessions that one request of the WSGI server has opened, until its response has left."""
+"""The sessions that one request to the WSGI server has opened, until its response has left."""
 
 import logging
 from collections.abc import Callable
@@ -17,7 +17,7 @@ Header = tuple[str, str]
 
 
 class Opened:
-    """What the execution policy (`policy.py`) keeps in the environment, to store it last of all."""
+    """The open sessions, which the policy (`policy.py`) keeps in the environment until it saves."""
 
     __slots__ = ("_sent", "environ", "others", "request", "sessions")
 
@@ -26,13 +26,14 @@ class Opened:
         self.request: Request | None = None
         """The request itself, once it or a subrequest has asked for a session."""
         self.sessions: dict[Any, Any] = {}
-        """The visitor's own, by the factory that has made it."""
+        """The visitor's own sessions, by the factory that made them."""
         self.others: list[tuple[Request, Any, Header | None]] = []
-        """Those of subrequests with other cookies; the cookie that the subresponse sets."""
+        """The sessions of subrequests with other cookies: the subrequest, its session, and the
+        cookie that its response sets."""
         self._sent = False
 
     def open(self, factory: Any, make: Callable[[Request], Any]) -> Any:
-        """Return the visitor's session; `make` it where there is none yet."""
+        """Return the visitor's session; if there is none yet, `make` one."""
         session = self.sessions.get(factory)
         if session is None:
             session = self.sessions[factory] = make(self.request)
@@ -41,7 +42,7 @@ class Opened:
         return session
 
     def save(self, error: Exception | None = None) -> None:
-        """Store what has changed; `error` ends the request with no response to tell of it.
+        """Save what has changed. `error`: what ends the request without a response of its own.
 
         Raises `StoreError`, `PayloadError`, `HeadersSentError`.
         """
@@ -58,7 +59,7 @@ class Opened:
             manager.pop()
 
     def respond(self, response: Response) -> None:
-        """Tell browser and caches of the sessions; `response` is the one that will be sent."""
+        """Put the cookies, and the headers for caches, into the response that will be sent."""
         for session in self.sessions.values():
             session.respond(self.request, response)
         for request, session, cookie in self.others:
@@ -74,19 +75,19 @@ class Opened:
                 )
 
     def headers_sent(self) -> None:
-        """Take note that no cookie can be sent any more."""
+        """Note that the headers have left, so that no cookie can be sent any more."""
         self._sent = True
         for session in self.sessions.values():
             session.headers_sent()
 
     def discard(self) -> None:
-        """Store nothing of what there is: another attempt at the request follows."""
+        """Drop all sessions unsaved: another attempt at the request follows."""
         self.request = None
         self.sessions.clear()
         self.others.clear()
 
     def forget(self) -> None:
-        """Let go of the requests, which refer back to the environment: a cycle."""
+        """Drop the references to the requests: they refer to the environment, and it to this."""
         self.discard()
         if self.environ.get(KEY) is self:
             del self.environ[KEY]

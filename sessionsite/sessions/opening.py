@@ -1,9 +1,9 @@
-"""Whose session a request has, and what ends it: our execution policy, or the request's callbacks.
+"""Decides which requests share a session, and what saves it: the policy, or callbacks.
 
-Inside the policy (`policy.py`), a request and its subrequests that come with the same session
-cookie, or with none, are one visitor's, and share one session, which the policy stores last of
-all. A session of other cookies, or of a factory that an app uses without our policy, is stored by
-callbacks of its own request.
+Inside our execution policy (`policy.py`), a request and those of its subrequests that carry the
+same session cookie, or that like it carry none, come from one visitor. They share one session, and
+the policy saves it, after everything else. Callbacks of the request save any other session: that
+of a subrequest with other cookies, and that of an app which uses a factory without our policy.
 """
 
 import sys
@@ -26,10 +26,10 @@ from .stream import is_stream, stream
 def open_session(
     request: Request, header: CookieHeader, factory: Any, make: Callable[[Request], Any]
 ) -> Any:
-    """Return the session of `request`, which `make(request)` makes where there is none to share.
+    """Return the session of `request`: a shared one, or else what `make(request)` returns.
 
     `header` reads the cookies by which `factory` tells visitors apart. Raises what `make` raises;
-    outside our policy its `StoreError` is a page as well.
+    outside our policy, a `StoreErrorPage` in place of a `StoreError`.
     """
     opened = opened_around(request)
     if opened is None:
@@ -50,11 +50,11 @@ def open_session(
 
 
 class _End:
-    """Stores a session in the callbacks of its request, after all others that it has.
+    """Saves a session in callbacks of its request, which run after all its other callbacks.
 
-    Once where there is a response, and once more when the request is finished, for what
+    It saves once when there is a response, and once more when the request is finished, for what
     subscribers to NewResponse and finished callbacks have put in. It keeps no reference to the
-    request, which refers to it.
+    request, since the request refers to it.
     """
 
     __slots__ = ("_cookie", "_factory", "_opened", "_passed", "_response", "_session")
@@ -90,9 +90,9 @@ class _End:
             self._follow(request, self._response)
 
     def _others_wait(self, callbacks: deque[Any], again: Callable[..., None]) -> bool:
-        """Return whether other callbacks come first; then `again` is put behind them.
+        """Return whether other callbacks come first; if so, put `again` behind them.
 
-        One that has been let pass is not waited for again: it may do the same.
+        It waits for each callback once, since another callback may put itself last as well.
         """
         others = [
             callback
@@ -118,7 +118,7 @@ class _End:
                 self._cookie = response.headerlist[-1]
 
     def _follow(self, request: Request, response: Response) -> None:
-        """Store what the body puts into the session while it is sent."""
+        """Save what the body puts into the session while it is sent."""
         opened = request.environ[KEY] = Opened(request.environ)
         opened.request = request
         opened.sessions[self._factory] = self._session

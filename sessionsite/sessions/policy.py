@@ -1,9 +1,9 @@
-"""The last to have a hand in a response: stores the session, and makes the page where that fails.
+"""Saves the session after everything else has run; if that fails, makes the 503 page.
 
 Tweens, response callbacks, subscribers to NewResponse, finished callbacks and execution policies
-may all put something into a session, in this order. What they return is a response that has not
-left yet. So the session is stored here, around the app's execution policy, once. The first request
-that a process serves starts the pruner here.
+may all put something into a session, in this order. The response leaves only after all of them. So
+this module wraps the app's execution policy, and saves there, once. It also starts the pruner, at
+the first request that a process serves.
 """
 
 import logging
@@ -40,10 +40,10 @@ FAILURES = (StoreError, PayloadError, HeadersSentError)
 
 
 def save_policy(inner: Policy, serving: Callable[[], None]) -> Policy:
-    """Return the execution policy `inner` with the sessions saved after it.
+    """Return an execution policy that calls `inner`, and then saves the sessions.
 
-    `serving` is called at each request, before all else. A store's failure, wherever it came up,
-    is the 503 page, and an error of the app's leaves what the session's row was given stored.
+    `serving` is called first, at each request. A failure of the store becomes the 503 page,
+    wherever it was raised. An error of the app's is raised, after what changed has been saved.
     """
 
     def policy(environ: Environ, router: Router) -> WSGIApp:
@@ -120,7 +120,7 @@ def _start_pruner(registry: Registry) -> None:
 
 
 def discard(event: IBeforeRetry) -> None:
-    """Store nothing that an attempt has put into a session: another attempt follows."""
+    """Drop what this attempt has put into a session: another attempt follows."""
     opened = event.environ.get(KEY)
     if opened is not None:
         opened.discard()

@@ -1,4 +1,4 @@
-"""A body that the app makes while it is sent, and that may use the session all the while."""
+"""Saves once more after a body that the app makes while it is being sent."""
 
 import logging
 from collections.abc import Iterable
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 def is_stream(response: Response, environ: dict[str, Any]) -> bool:
     """Return whether code of the app may run while the body of `response` is sent.
 
-    A list or a file is made already. A server sends a file of its own kind faster if it stays one.
+    A list or a file is complete. A server sends its own kind of file faster if it is not wrapped.
     """
     body = response.app_iter
     if isinstance(body, list | tuple | FileIter):
@@ -37,10 +37,10 @@ def stream(response: Response, opened: Opened) -> "Stream":
 
 
 class Stream:
-    """The body of a response, an iterator of chunks, after which the session is stored.
+    """The body of a response, an iterator of chunks, that saves the session after the last one.
 
-    The headers leave with the first chunk (PEP 3333), so that until then a session can have its
-    cookie, and a store's failure its page. After that a failure is logged, and raised to the
+    The headers leave with the first chunk (PEP 3333): until then a session can still get its
+    cookie, and a failure of the store its page. A later failure is logged, and raised to the
     server, which breaks the response off.
     """
 
@@ -52,7 +52,7 @@ class Stream:
         self._ended = False
 
     def start(self) -> None:
-        """Make the first chunk. Raises what the app raises in it."""
+        """Make the first chunk that is not empty. Raises what the app raises."""
         for chunk in self._chunks:
             if chunk:
                 self._first.append(chunk)
@@ -81,7 +81,7 @@ class Stream:
         return part
 
     def close(self) -> None:
-        """Close the app's body, and store what it has put into the session until now."""
+        """Close the app's body, and save what it has put into the session until now."""
         try:
             self._close_body()
         except Exception as exc:
@@ -90,7 +90,7 @@ class Stream:
         self._end()
 
     def abandon(self) -> None:
-        """Close the app's body, of which nothing is sent: the session is the caller's affair."""
+        """Close the app's body, which is not sent, and leave the session to the caller."""
         self._ended = True
         self._close_body()
 

@@ -1,4 +1,4 @@
-"""The tween that makes the 503 page where the store fails, for the tweens outside to see."""
+"""The tween that turns a failure of the store into the 503 page, so that outer tweens see it."""
 
 from collections.abc import Callable
 
@@ -12,11 +12,11 @@ Handler = Callable[[Request], Response]
 
 
 def save_tween_factory(handler: Handler, registry: Registry) -> Handler:
-    """Turn a store's failure that no exception view has answered into a page.
+    """Make a tween that answers a failure of the store which no exception view has answered.
 
-    The execution policy (`policy.py`) saves, later than this, and would make the page too. But a
-    page that is made here goes through the app's outer tweens like any other, and so has their
-    headers. The tween stands outside pyramid_tm, which must see the error, and not a page.
+    The execution policy (`policy.py`) would answer it too, but later: a page from here still goes
+    through the app's outer tweens, and gets their headers. The tween stands outside pyramid_tm,
+    which has to see the error and not a page, so as to abort.
     """
 
     def save_tween(request: Request) -> Response:

@@ -1,6 +1,7 @@
-"""Connections of the driver: the lease of one, and the circuit breaker.
+"""The lease of one of the driver's connections, and the circuit breaker.
 
-Whoever runs a statement takes a `Lease` in a `with`; it is given back at the end, whatever happens.
+A statement runs inside `with Lease(...) as connection`, which gives the connection back at the end,
+whatever happens.
 """
 
 from collections.abc import Callable
@@ -22,7 +23,8 @@ class LostConnectionError(StoreError):
 class CircuitBreaker:
     """While the store is away, lets one request at a time find out whether it is back.
 
-    The others fail at once: threads that all wait for a time-out serve nobody else.
+    The other requests fail at once. If their threads all waited for a time-out, none would be left
+    for requests that need no session.
     """
 
     def __init__(self) -> None:
@@ -60,7 +62,7 @@ class CircuitBreaker:
 
 
 class ConflictError(StoreError):
-    """A parallel transaction was first, and this one has changed nothing."""
+    """A parallel transaction committed first, and this one has changed nothing."""
 
 
 class Lease:

@@ -1,4 +1,4 @@
-"""The pool of the driver's connections: a wait for one of ours, a fork."""
+"""The pool of the driver's connections, which knows what to do at a limit, and at a fork."""
 
 import logging
 from threading import Condition, RLock
@@ -23,8 +23,8 @@ class StorePool(QueuePool, forks.Forked):
     (benchmarks/store). A connection is handed on as it is, so with `pool_pre_ping`, `pool_recycle`
     or `pool_reset_on_return` each one is checked out and in.
 
-    While a connection of ours works, one that can't be had in addition is no failure: whoever
-    wants it waits for one of ours.
+    If the database refuses a further connection while one of ours works, that is no failure: the
+    request waits for one of ours.
     """
 
     __module__ = QueuePool.__module__  # SQLAlchemy logs under the name that this makes
@@ -64,7 +64,7 @@ class StorePool(QueuePool, forks.Forked):
             if (
                 len(self._kept) < self._keeps
                 and connection.is_valid
-                # a thread that waits, waits for a check-in, and would not see what is kept
+                # a waiting thread is woken by a check-in, and would not see a kept connection
                 and not self._waiting
                 and not self._closing
             ):
@@ -84,7 +84,10 @@ class StorePool(QueuePool, forks.Forked):
                     raise self._none_came_free(f"; no other is to be had: {one_line(exc)}") from exc
 
     def _wait_for_ours(self, exc: Exception, deadline: float) -> bool:
-        """Return whether a connection works, now that another could not be made."""
+        """Wait while others are being made; return whether one of ours works.
+
+        `exc`: why another one could not be made.
+        """
         with self._free:
             # Threads that came at the same time may be more fortunate.
             self._free.wait_for(
@@ -177,10 +180,10 @@ class StorePool(QueuePool, forks.Forked):
         return self.size() + self._overflow
 
     def drain(self, held: int) -> None:
-        """Close all connections, and have none made before `resume`, by the same thread.
+        """Close all connections, and let none be made until the same thread calls `resume`.
 
-        Waits for those that are lent, but for no longer than for a connection; `held` of them are
-        the caller's.
+        Waits for those that are lent, for at most `pool_timeout`. `held`: how many of them the
+        caller itself has.
         """
         self._free.acquire()
         self._draining += 1
