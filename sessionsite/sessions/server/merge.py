@@ -52,10 +52,8 @@ def merge(base: Any, ours: Any, theirs: Any) -> Any:
     * A key that both sides added merges as if its base were empty.
     * Anything else that both sides changed takes ours.
 
-    The changes to a list come from a longest common subsequence, by the bit-parallel algorithm
-    of H. Hyyrö, "Bit-parallel LCS-length computation revisited", AWOCA 2004 (after Crochemore
-    et al., Information Processing Letters 80(6), 2001), with its rows kept to walk back over.
-    For lists of n elements this takes about n * n / 8 bytes.
+    `subsequence.py` finds out what each side did to a list, in bounded time and memory. Raises
+    `MergeTooLargeError` where that bound is not enough.
     """
     holder: dict[str, Any] = {}
     work = Work()
