@@ -21,6 +21,7 @@ HEADERS = (
     ("Referrer-Policy", "same-origin"),
     ("X-Content-Type-Options", "nosniff"),
 )
+_CSRF_KEY = "_csrft_"  # Pyramid's
 TOOLBAR_TWEEN = "pyramid_debugtoolbar.toolbar_tween_factory"
 
 
@@ -29,7 +30,11 @@ class SessionCSRFPolicy(LegacySessionCSRFStoragePolicy):  # type: ignore[misc]  
     """Keeps the CSRF token in the session; to check one starts no session."""
 
     def check_csrf_token(self, request: Request, supplied_token: str) -> bool:
-        if not request.has_sessions or request.session.new:
+        if not request.has_sessions:
+            return False
+        # Only a cookie of ours gives a new session a token: its own session has ended, or the
+        # answer with the next cookie was lost. The visitor's form must work nevertheless.
+        if request.session.new and not request.session.get(_CSRF_KEY):
             return False
         return bool(super().check_csrf_token(request, supplied_token))
 

@@ -145,6 +145,32 @@ class TestForget:
         with session(visitor) as data:
             assert dict(data) == {"_f_": ["Your session has ended, and its history is deleted."]}
 
+    def test_a_lost_answer_or_a_second_click_is_no_dead_end(self, site: Site) -> None:
+        visitor = site.visitor()
+        form = visitor.get("/about").forms[0]
+        before = {"Cookie": "; ".join(f"{name}={v}" for name, v in visitor.cookies.items())}
+        fields = {"csrf_token": form["csrf_token"].value}
+        visitor.get("/")
+        form.submit(status=303)
+        again = site.visitor()
+        page = again.post("/forget", fields, headers=before, status=303).follow()
+        assert page.html.select_one(".message")
+        assert history(page) == [f"{site.url}/"]
+
+    def test_n_a_cookie_that_opens_nothing_lets_no_other_token_pass(self, site: Site) -> None:
+        ann, bob = site.visitor(), site.visitor()
+        form = ann.get("/").forms[0]
+        before = {"Cookie": "; ".join(f"{name}={v}" for name, v in ann.cookies.items())}
+        form.submit(status=303)
+        others = bob.get("/").forms[0]["csrf_token"].value
+        stored = rows(site)
+        for token in ("", "wrong", others):
+            answer = site.visitor().post(
+                "/forget", {"csrf_token": token}, headers=before, status=400
+            )
+            assert "Set-Cookie" not in answer.headers
+        assert rows(site) == stored
+
     def test_a_test_of_an_app_can_end_the_session_itself(self, make_site: Any) -> None:
         site = make_site("sqlite")
         visitor = site.visitor()
