@@ -32,8 +32,6 @@ INSECURE: Final = ("httponly", "endless", "weak-secret", "renewal-grace")
 # the 4,096 that browsers keep (ASVS 3.3.5).
 MAX_COOKIE_NAME: Final = 32
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 6265 cookie-name
-
-
 # The prefixes of cookie names that browsers check (RFC 6265bis, 4.1.3, and its `__Http-` names), to
 # what they ask for.
 _PREFIXES: Final = {
@@ -67,6 +65,8 @@ def check_cookie(read: SettingsReader, values: Mapping[str, Any]) -> None:
         read.refuse("cookie_name", "the prefix asks for session.httponly = true: set that")
     if "host" in asked and (values["path"] != "/" or values["domain"]):
         read.refuse("cookie_name", "__Host- asks for session.path = / and no session.domain")
+    if secure is False:
+        log.warning("session.secure = false: anyone who listens on the way can take a session")
 
 
 def check_secrets(read: SettingsReader, secrets: Collection[str]) -> None:
@@ -111,6 +111,15 @@ def refuse_insecure(read: SettingsReader, values: Mapping[str, Any]) -> None:
         )
 
 
+def warn_of_weak_secrets(secrets: Collection[str]) -> None:
+    """Warn, with the cookie factory, of what the server factory refuses."""
+    if any(map(is_weak_secret, secrets)):
+        log.warning(
+            "session.secret is short, published or easy to guess: set a better one, as "
+            "`sessionsite generate-secret` prints it"
+        )
+
+
 def is_weak_secret(secret: str) -> bool:
     """Return whether `secret` is short, published, or easy to guess from its own beginning.
 
@@ -130,6 +139,13 @@ def _entropy(values: Sequence[int]) -> float:
     """Return Shannon's entropy of `values`, in bits per value."""
     shares = [count / len(values) for count in Counter(values).values()]
     return -sum(share * math.log2(share) for share in shares)
+
+
+def check_reissue_time(read: SettingsReader, values: Mapping[str, Any]) -> None:
+    """Refuse an extension of the idle end that would come after it."""
+    timeout = values["timeout"]
+    if timeout is not None and values["reissue_time"] >= timeout:
+        read.refuse("reissue_time", f"give fewer seconds than session.timeout has ({timeout})")
 
 
 def check_times(read: SettingsReader, values: Mapping[str, Any]) -> None:

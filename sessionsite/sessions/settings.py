@@ -4,7 +4,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from .checks import INSECURE, check_cookie, check_secrets, check_times, refuse_insecure
+from .checks import (
+    INSECURE,
+    check_cookie,
+    check_reissue_time,
+    check_secrets,
+    check_times,
+    refuse_insecure,
+)
 from .ini import (
     BOOLEAN,
     BOOLEANS,
@@ -236,8 +243,7 @@ def _cookie_values(read: SettingsReader, settings: type) -> dict[str, Any]:
     timeout = values["timeout"]
     if timeout is not None and not read.has("reissue_time"):
         values["reissue_time"] = min(120, timeout // 10)
-    elif timeout is not None and values["reissue_time"] >= timeout:
-        read.refuse("reissue_time", f"give fewer seconds than session.timeout has ({timeout})")
+    check_reissue_time(read, values)
     check_cookie(read, values)
     check_secrets(read, values["secrets"])
     for name in values["allow_insecure"]:

@@ -1,7 +1,6 @@
 """Session factories to test: all that there are, each on every store."""
 
 from collections.abc import Iterator
-from types import SimpleNamespace
 
 import pytest
 
@@ -17,15 +16,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=FACTORIES)
-def kit(
-    request: pytest.FixtureRequest, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Kit]:
+def kit(request: pytest.FixtureRequest, clock: Clock) -> Iterator[Kit]:
     """Every factory in turn."""
     kind = request.param
     if kind == "cookie":
-        fake = SimpleNamespace(time=clock.time)
-        monkeypatch.setattr("pyramid.session.time", fake)
-        monkeypatch.setattr("sessionsite.sessions.cookie.time", fake)
         yield Kit(kind, clock, None)
     elif kind == "memory":
         yield Kit(kind, clock, MemoryStore())

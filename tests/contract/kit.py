@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions import cookie
+from sessionsite.sessions.cookie import CookieSessionFactory
 from sessionsite.sessions.server.factory import ServerSessionFactory
-from sessionsite.sessions.settings import server_settings
+from sessionsite.sessions.settings import cookie_settings, server_settings
 from sessionsite.sessions.store import Record
 from tests.harness.visitor import Clock, Factory, Visitor
 
@@ -35,7 +35,7 @@ class Kit:
         values = {"secret": SECRET, "secure": "true"} | settings
         keys = {f"session.{k.replace('sql_', 'sql.')}": v for k, v in values.items()}
         if not self.on_a_server:
-            return cookie.session_factory_from_settings(keys)
+            return CookieSessionFactory(cookie_settings(keys), now=self.clock)
         keys["session.sqlalchemy.url"] = "sqlite:///unused"
         return ServerSessionFactory(self.store, server_settings(keys), now=self.clock)
 

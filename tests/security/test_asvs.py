@@ -4,7 +4,6 @@ import base64
 import random
 import re
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,11 +28,7 @@ on_servers = pytest.mark.parametrize(
 def clock(site: Site, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the site's session factory."""
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
-    fake = SimpleNamespace(time=clock.time)
-    monkeypatch.setattr("pyramid.session.time", fake)
-    monkeypatch.setattr("sessionsite.sessions.cookie.time", fake)
-    if hasattr(site.factory, "now"):
-        monkeypatch.setattr(site.factory, "now", clock)
+    monkeypatch.setattr(site.factory, "now", clock)
     return clock
 
 

@@ -2,11 +2,10 @@
 
 import gc
 import logging
-import time
 import weakref
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from wsgiref.util import FileWrapper
 
@@ -139,8 +138,8 @@ class TestWhatIsPutInWhileTheBodyIsSent:
         for begun in (True, False):
             app = stream(lambda r: r.session.get("n"), kind, begun)
             # It is time for another cookie, which reading has the cookie factory send.
-            later = SimpleNamespace(time=lambda: time.time() + 300)
-            monkeypatch.setattr("pyramid.session.time", later)
+            factory = app.app.registry.getUtility(ISessionFactory)
+            monkeypatch.setattr(factory, "now", lambda: datetime.now(UTC) + timedelta(minutes=5))
             assert app.get("/").text == "onetwo"
         assert errors(caplog) == []
 

@@ -60,7 +60,10 @@ IMPORTS = {
     "sessions.store": set(),
     "sessions.payload": set(),
     "sessions.data": {"sessions.payload"},
-    "sessions.cookie_state": {"sessions.payload"},
+    "sessions.cookie_state": {
+        "sessions.cookie_header", "sessions.payload", "sessions.response", "sessions.settings",
+        "sessions.signing",
+    },
     "sessions.signing": set(),
     "sessions.settings": {"sessions.checks", "sessions.ini"},
     "sessions.checks": {"sessions.ini"},
@@ -86,9 +89,12 @@ IMPORTS = {
     },
     "sessions.tween": {"sessions.error_page"},
     "sessions.cookie": {
-        "sessions.checks", "sessions.cookie_header", "sessions.cookie_state", "sessions.data",
-        "sessions.description", "sessions.interfaces", "sessions.opening", "sessions.payload",
-        "sessions.response", "sessions.settings", "sessions.signing", "sessions.store",
+        "sessions.checks", "sessions.cookie_session", "sessions.cookie_state",
+        "sessions.description", "sessions.interfaces", "sessions.opening", "sessions.settings",
+    },
+    "sessions.cookie_session": {
+        "sessions.cookie_state", "sessions.data", "sessions.interfaces", "sessions.payload",
+        "sessions.response", "sessions.settings", "sessions.store",
     },
     "sessions.server": {
         "sessions.ini", "sessions.server.factory", "sessions.settings", "sessions.sql",

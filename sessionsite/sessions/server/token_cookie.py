@@ -105,8 +105,6 @@ class TokenCookie:
         self.header = CookieHeader(settings.cookie_name)
         self._path = CookiePath(settings.path)
         self._warned_of_plain_http = False
-        if settings.secure is False:
-            log.warning("session.secure = false: anyone who listens on the way can take a session")
 
     def read(self, request: Request) -> list[Credentials]:
         """Return what the request's cookies carry, those that we have signed, without repeats."""
