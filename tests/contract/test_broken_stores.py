@@ -39,7 +39,7 @@ def test_each_test_of_the_contract_finds_something(test: str) -> None:
     assert any(fails(test, broken()) for broken in FAULTS.values())
 
 
-@pytest.mark.slow
+@pytest.mark.all
 def test_the_tests_of_the_server_factory_find_every_broken_one() -> None:
     done = subprocess.run(
         [

@@ -133,8 +133,7 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             except self._driver.Error as exc:  # the app's, of a database of its own
                 raised.append(exc)
                 changed = newest
-            if process != os.getpid():
-                raise StoreError("the transaction is that of the process that forked this one")
+            _refuse_in_a_child_of(process)
             return changed
 
         stored = self._again(self._update, id, now, guarded)
@@ -263,3 +262,9 @@ def _record(row: Sequence[Any]) -> Record:
     raise MalformedRecordError(
         f"the row of session {row[0]}: payload, version or a token's hash is of another type"
     )
+
+
+def _refuse_in_a_child_of(process: int) -> None:
+    """Raise `StoreError` if `change` has forked, and this is the child."""
+    if process != os.getpid():
+        raise StoreError("the transaction is that of the process that forked this one")
