@@ -16,7 +16,7 @@ from pyramid.tweens import EXCVIEW
 
 from .sessions import SAVE_TWEEN, SessionDescription, describe
 
-KEY = "history"
+HISTORY_KEY = "history"
 BESIDE = 512  # bytes of a session that are left for the CSRF token and a message
 
 Handler = Callable[[Request], Response]
@@ -24,7 +24,7 @@ Handler = Callable[[Request], Response]
 
 def stored_history(session: Mapping[str, Any]) -> list[str]:
     """Return the visits that `session` keeps, newest first; an empty list where it keeps none."""
-    stored = session.get(KEY)
+    stored = session.get(HISTORY_KEY)
     # Another version of the site, or an operator, may have left a value of any type there, or a
     # text that no page can hold: a lone surrogate, a control character.
     visits = stored if isinstance(stored, list) else []
@@ -71,7 +71,7 @@ def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
     def history_tween(request: Request) -> Response:
         response = handler(request)
         if response.status_int == 200 and request.may_be_visit and request.has_sessions:
-            request.session[KEY] = request.history
+            request.session[HISTORY_KEY] = request.history
             if request.session.peek_flash():
                 request.session.pop_flash()  # the page has shown them
         return response

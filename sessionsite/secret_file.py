@@ -13,8 +13,8 @@ from .settings import site_settings
 
 log = logging.getLogger(__name__)
 
-SECRET = "session.secret"  # noqa: S105  # a key's name
-KEY = "sessionsite.secret_file"
+SECRET_KEY = "session.secret"  # noqa: S105  # a key's name
+FILE_KEY = "sessionsite.secret_file"
 MIN_LENGTH = 32
 
 
@@ -25,7 +25,7 @@ def with_secret(settings: Mapping[str, Any]) -> dict[str, Any]:
     that is read-only, the secret is this process's alone. Raises `ConfigurationError`.
     """
     path = site_settings(settings).secret_file
-    if path is None or str(settings.get(SECRET) or "").strip():
+    if path is None or str(settings.get(SECRET_KEY) or "").strip():
         return dict(settings)
     try:
         secret = _read_or_make(Path(path))
@@ -33,12 +33,12 @@ def with_secret(settings: Mapping[str, Any]) -> dict[str, Any]:
         log.warning(
             "%s = %r can't be used (%s): this process signs with a secret of its own, and "
             "sessions end with it",
-            KEY, path, exc.strerror or exc,
+            FILE_KEY, path, exc.strerror or exc,
         )  # fmt: skip
         secret = _new_secret()
     if len(secret) < MIN_LENGTH:
-        raise ConfigurationError(f"{KEY} = {path!r}: the file holds no secret: delete it")
-    return {**settings, SECRET: secret}
+        raise ConfigurationError(f"{FILE_KEY} = {path!r}: the file holds no secret: delete it")
+    return {**settings, SECRET_KEY: secret}
 
 
 def _read_or_make(path: Path) -> str:

@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 LINKS = ("http://", "https://")
 
+# Set in the environment once the 500 page has logged its error, for the gate.
 LOGGED = "sessionsite.error_logged"
-"""Set in the environment once the 500 page has logged its error, for the gate."""
 # HTML, 13.2.3.5: controls, noncharacters and surrogates are errors, and NUL is dropped.
 _NOT_IN_HTML = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
@@ -132,7 +132,7 @@ def too_large(request: Request) -> dict[str, Any]:
 def unavailable(request: Request) -> dict[str, Any]:
     request.response.retry_after = RETRY_AFTER
     request.response.cache_control.no_store = True
-    advice = "The site can't reach its sessions. Your session is not lost: try again in a minute."
+    advice = "The site can't reach its sessions. Your session is not lost: try again in a moment."
     return error_page(request, 503, "Unavailable", advice)
 
 

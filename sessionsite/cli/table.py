@@ -36,7 +36,7 @@ def init_db(config_uri: str) -> None:
 def prune(config_uri: str, batch_size: int) -> None:
     """Delete the sessions that have expired."""
     now = datetime.now(UTC)
-    removed = 0
+    deleted = 0
     with open_store(config_uri) as store:
         # Counting reads every expired row, so only a progress bar that is shown pays for it.
         expired = store.count_expired(now) if sys.stderr.isatty() else None
@@ -44,6 +44,6 @@ def prune(config_uri: str, batch_size: int) -> None:
             length=expired or 0, hidden=not expired, show_eta=False, show_pos=True, file=sys.stderr
         ) as bar:
             for size in prune_all(store, now, batch_size):
-                removed += size
+                deleted += size
                 bar.update(size)
-    click.echo(f"{removed} expired sessions removed")
+    click.echo(f"{deleted} expired sessions removed")

@@ -12,8 +12,8 @@ from pyramid.request import Request
 from pyramid.response import Response
 from zope.interface import implementer
 
-from .cookie_state import CookieState, StateCookie, new_cookie_id
-from .data import SessionData
+from .cookie_state import CookieState, StateCookie
+from .data import SessionData, new_id
 from .interfaces import ISavedSession
 from .payload import EMPTY, PayloadError, check_size, dumps, loads
 from .response import prevent_caching
@@ -59,7 +59,7 @@ class CookieSession(SessionData):
         self.new: bool = state is None
         if state is None:
             now = self._seconds()
-            state = CookieState(now, now, EMPTY, new_cookie_id())
+            state = CookieState(now, now, EMPTY, new_id())
         self.created: int = state.created
         """When the session began, in seconds since the epoch."""
         self.id: str = state.id

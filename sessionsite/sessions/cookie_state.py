@@ -2,13 +2,13 @@
 
 import logging
 import re
-import secrets
 from dataclasses import dataclass
 
 from pyramid.request import Request
 from pyramid.response import Response
 
 from .cookie_header import CookieHeader
+from .data import new_id
 from .payload import loads
 from .response import CookiePath, clear_session_cookies, set_session_cookie
 from .settings import CookieSettings
@@ -54,12 +54,8 @@ class CookieStateSerializer:
         payload = parts[3].decode("ascii")
         loads(payload)  # raises ValueError
         return CookieState(
-            seen, created, payload, parts[4].decode("ascii") if parts[4] else new_cookie_id()
+            seen, created, payload, parts[4].decode("ascii") if parts[4] else new_id()
         )
-
-
-def new_cookie_id() -> str:
-    return secrets.token_urlsafe(16)
 
 
 class StateCookie:

@@ -8,6 +8,12 @@ from typing import Any, Self, TypeVar
 from .payload import CSRF_KEY, FLASH_PREFIX
 
 T = TypeVar("T")
+ID_BYTES = 16
+
+
+def new_id() -> str:
+    """Return the public name of a new session: 128 random bits, in 22 characters."""
+    return secrets.token_urlsafe(ID_BYTES)
 
 
 class SessionData(dict[str, Any]):
@@ -90,7 +96,8 @@ class SessionData(dict[str, Any]):
         """Store what has changed, now, and never twice.
 
         A cookie can't leave before its response: there it is only checked that the data fits in.
-        Raises `PayloadError` for what JSON or the size allowed can't hold, and `StoreError`: the
+        Raises `PayloadError` for what JSON or the size allowed can't hold, `HeadersSentError` for
+        what needs a cookie once the headers of the response have left, and `StoreError`: the
         session is spent then, since it is unknown what has reached the store.
         """
         self._refuse_in_a_change("save")

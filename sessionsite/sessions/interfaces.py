@@ -29,7 +29,7 @@ class IServerSessionFactory(IDescribedSessionFactory):
 
 
 class ISavedSession(ISession):
-    """A session of ours, of either factory: what an app calls, and the tween's save.
+    """A session of ours, of either factory: what an app calls, and what saves it.
 
     A change anywhere inside is seen by `save`. The methods below are a RuntimeError inside the
     change of `transact`. A copy and a pickle are plain dicts.
@@ -41,7 +41,7 @@ class ISavedSession(ISession):
     size = Attribute("how many bytes of JSON text are kept for it")
 
     def regenerate():
-        """Give it a new token and a new CSRF token; data and id stay. A signed cookie has no token.
+        """Give it a new token and a new CSRF token; the data and the id stay.
 
         For every change of privileges, a login above all (ASVS 7.2.4).
         """
@@ -52,7 +52,7 @@ class ISavedSession(ISession):
     def save():
         """Store what has changed now; a cookie is checked now, and leaves with the response.
 
-        Raises `StoreError`, `PayloadError`.
+        Raises `StoreError`, `PayloadError`, `HeadersSentError`.
         """
 
     def reload():

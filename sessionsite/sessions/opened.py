@@ -11,7 +11,7 @@ from pyramid.threadlocal import manager
 
 log = logging.getLogger(__name__)
 
-KEY = "sessionsite.sessions.opened"
+OPENED_KEY = "sessionsite.sessions.opened"
 """Where the WSGI environment has the `Opened` of its request, until the response has left."""
 Header = tuple[str, str]
 
@@ -89,8 +89,8 @@ class Opened:
     def forget(self) -> None:
         """Drop the references to the requests: they refer to the environment, and it to this."""
         self.discard()
-        if self.environ.get(KEY) is self:
-            del self.environ[KEY]
+        if self.environ.get(OPENED_KEY) is self:
+            del self.environ[OPENED_KEY]
 
 
 def opened_around(request: Request) -> Opened | None:
@@ -98,12 +98,12 @@ def opened_around(request: Request) -> Opened | None:
 
     None where no execution policy of ours is around it.
     """
-    opened: Opened | None = request.environ.get(KEY)
+    opened: Opened | None = request.environ.get(OPENED_KEY)
     if opened is None:
         for info in reversed(manager.stack):
             environ = getattr(info["request"], "environ", None)
-            if isinstance(environ, dict) and KEY in environ:  # a test's request may be anything
-                opened = environ[KEY]
+            if isinstance(environ, dict) and OPENED_KEY in environ:  # a test's may be anything
+                opened = environ[OPENED_KEY]
                 break
     if opened is not None:
         for info in manager.stack:

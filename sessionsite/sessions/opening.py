@@ -17,7 +17,7 @@ from pyramid.response import Response
 
 from .cookie_header import CookieHeader
 from .error_page import StoreErrorPage, become, error_page
-from .opened import KEY, Header, Opened, opened_around
+from .opened import OPENED_KEY, Header, Opened, opened_around
 from .payload import PayloadError
 from .store import StoreError
 from .stream import is_stream, stream
@@ -119,7 +119,7 @@ class _End:
 
     def _follow(self, request: Request, response: Response) -> None:
         """Save what the body puts into the session while it is sent."""
-        opened = request.environ[KEY] = Opened(request.environ)
+        opened = request.environ[OPENED_KEY] = Opened(request.environ)
         opened.request = request
         opened.sessions[self._factory] = self._session
         opened.headers_sent()

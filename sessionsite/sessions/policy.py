@@ -23,9 +23,9 @@ from webob import Response as WebObResponse
 
 from .error_page import drop, error_page, mark_unavailable, store_failure
 from .interfaces import IServerSessionFactory
-from .opened import KEY, Opened
+from .opened import OPENED_KEY, Opened
 from .payload import PayloadError
-from .pruner import Pruner, Pruning
+from .pruner import Pruner, PrunerStart
 from .response import prevent_caching
 from .retry import IBeforeRetry
 from .store import HeadersSentError, StoreError
@@ -48,8 +48,8 @@ def save_policy(inner: Policy, serving: Callable[[], None]) -> Policy:
 
     def policy(environ: Environ, router: Router) -> WSGIApp:
         serving()
-        outer = environ.get(KEY)  # an app around this one has sessions of its own
-        environ[KEY] = opened = Opened(environ)
+        outer = environ.get(OPENED_KEY)  # an app around this one has sessions of its own
+        environ[OPENED_KEY] = opened = Opened(environ)
         streams = False
         try:
             response = _respond(inner, environ, router, opened)
@@ -58,7 +58,7 @@ def save_policy(inner: Policy, serving: Callable[[], None]) -> Policy:
             if not streams:
                 opened.forget()
             if outer is not None:
-                environ[KEY] = outer
+                environ[OPENED_KEY] = outer
         sent: WSGIApp = response
         return sent
 
@@ -108,9 +108,9 @@ def _page(exc: Exception, environ: Environ, router: Router, request: Request | N
 
 def _stand_around(event: ApplicationCreated) -> None:
     app = event.app
-    pruning = Pruning(lambda: _start_pruner(app.registry))
+    start_once = PrunerStart(lambda: _start_pruner(app.registry))
     # Not `config.set_execution_policy`: pyramid_retry sets that one, and both would conflict.
-    app.execution_policy = save_policy(app.execution_policy, pruning.serve)
+    app.execution_policy = save_policy(app.execution_policy, start_once.serve)
 
 
 def _start_pruner(registry: Registry) -> None:
@@ -121,7 +121,7 @@ def _start_pruner(registry: Registry) -> None:
 
 def discard(event: IBeforeRetry) -> None:
     """Drop what this attempt has put into a session: another attempt follows."""
-    opened = event.environ.get(KEY)
+    opened = event.environ.get(OPENED_KEY)
     if opened is not None:
         opened.discard()
 

@@ -1,6 +1,6 @@
 """Deletes expired rows: `prune_all` at once, `Pruner` now and then from inside the server.
 
-`Pruning` has one `Pruner` run in each process that serves requests.
+`PrunerStart` starts one `Pruner` in each process that serves requests.
 """
 
 import logging
@@ -20,16 +20,17 @@ _RANDOM = random.SystemRandom()  # the app's own seeds are its own, and a fork c
 
 def prune_all(store: SessionStore, now: datetime, batch: int = PRUNE_BATCH) -> Iterator[int]:
     """Delete all rows that have expired at `now`, yielding the size of each batch."""
-    while removed := store.prune(now, batch):
-        yield removed
-        if removed < batch:
+    while deleted := store.prune(now, batch):
+        yield deleted
+        if deleted < batch:
             return
 
 
 class Pruner(threading.Thread):
-    """Prunes every `interval` seconds, each ± 50 % at random; one process prunes at a time.
+    """Prunes about every `interval` seconds; one process prunes at a time.
 
-    The pauses are random so that processes that started together do not all come back together.
+    Each pause is half to one and a half times as long, at random, so that processes that started
+    together do not come back together.
     The thread ends with the process.
     """
 
@@ -50,27 +51,27 @@ class Pruner(threading.Thread):
 
     def prune(self) -> int:
         """Delete what has expired, unless another process is doing so; return how many rows."""
-        removed = 0
+        deleted = 0
         try:
             with self._store.sweeping() as ours:
                 if ours:
                     for size in prune_all(self._store, self._now()):
-                        removed += size
+                        deleted += size
         except StoreError as exc:
             log.warning("Session pruner: %s", exc)
-        if removed:
-            log.info("Session pruner: %d expired sessions removed", removed)
-        return removed
+        if deleted:
+            log.info("Session pruner: %d expired sessions removed", deleted)
+        return deleted
 
     def stop(self) -> None:
         self._stopped.set()
 
 
-class Pruning:
-    """Has `start` called once in each process, when it serves its first request.
+class PrunerStart:
+    """Calls `start` once in each process, when the process serves its first request.
 
-    Not when the app is made: a server that forks (gunicorn's master, Celery's parent), pshell and
-    scripts load the app and serve nobody, and no thread lives on in a process that is forked off.
+    It is too early when the app is made. A server that forks (gunicorn's master, Celery's parent),
+    pshell and scripts load the app and serve no request, and no thread survives a fork.
     """
 
     def __init__(self, start: Callable[[], None]) -> None:

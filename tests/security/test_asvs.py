@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions.server.token_cookie import new_id, new_token
+from sessionsite.sessions.data import new_id
+from sessionsite.sessions.server.token_cookie import new_token
 from sessionsite.sessions.settings import ServerSettings
 from sessionsite.testing import session
 from tests import ROOT

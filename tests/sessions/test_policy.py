@@ -17,9 +17,10 @@ from pyramid_retry import BeforeRetry, RetryableException
 from webtest import TestApp
 
 from sessionsite.sessions import SAVE_TWEEN, HeadersSentError, StoreError
-from sessionsite.sessions.opened import KEY
+from sessionsite.sessions.data import new_id
+from sessionsite.sessions.opened import OPENED_KEY
 from sessionsite.sessions.policy import discard
-from sessionsite.sessions.server.token_cookie import Credentials, new_id, new_token
+from sessionsite.sessions.server.token_cookie import Credentials, new_token
 from tests.harness import free_port
 from tests.sessions import places
 from tests.sessions.apps import FACTORIES, count, drop_the_table, rows
@@ -249,7 +250,7 @@ class TestSeveralApps:
         for path in ("/", "/nowhere"):
             environ = Request.blank(path).environ
             app(environ, lambda status, headers, exc_info=None: None)
-            assert KEY not in environ
+            assert OPENED_KEY not in environ
 
 
 SUB = "/sub"

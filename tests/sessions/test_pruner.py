@@ -11,7 +11,7 @@ from pyramid.scripting import prepare
 from webtest import TestApp
 
 from sessionsite.sessions.memory import MemoryStore
-from sessionsite.sessions.pruner import Pruner, Pruning, prune_all
+from sessionsite.sessions.pruner import Pruner, PrunerStart, prune_all
 from sessionsite.testing import START, in_parallel, record
 from tests.harness import free_port
 from tests.harness.forking import in_child
@@ -168,11 +168,11 @@ def test_the_first_request_starts_it_unless_told_not_to(
 def test_of_first_requests_at_once_one_starts_it() -> None:
     def start() -> None:
         started.append(1)
-        in_parallel(4, lambda _: pruning.serve())  # while the first one is still at it
+        in_parallel(4, lambda _: start_once.serve())  # while the first one is still at it
 
     started: list[int] = []
-    pruning = Pruning(start)
-    pruning.serve()
+    start_once = PrunerStart(start)
+    start_once.serve()
     assert started == [1]
 
 
@@ -187,9 +187,9 @@ def test_a_pruner_that_can_not_start_fails_no_request_and_the_next_one_tries_aga
         if tries[-1]:
             raise tries[-1]
 
-    pruning = Pruning(start)
+    start_once = PrunerStart(start)
     for _ in range(3):
-        pruning.serve()
+        start_once.serve()
     assert len(tries) == 2
     assert "can't start new thread" in caplog.text
 

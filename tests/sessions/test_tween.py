@@ -10,8 +10,9 @@ from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
+from sessionsite.sessions.data import new_id
 from sessionsite.sessions.payload import PayloadError
-from sessionsite.sessions.server.token_cookie import Credentials, new_id, new_token
+from sessionsite.sessions.server.token_cookie import Credentials, new_token
 from sessionsite.sessions.store import StoreError
 from tests.harness import free_port
 from tests.sessions.apps import FACTORIES, SERVER, View, count, drop_the_table, rows

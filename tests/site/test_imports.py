@@ -61,8 +61,8 @@ IMPORTS = {
     "sessions.payload": set(),
     "sessions.data": {"sessions.payload"},
     "sessions.cookie_state": {
-        "sessions.cookie_header", "sessions.payload", "sessions.response", "sessions.settings",
-        "sessions.signing",
+        "sessions.cookie_header", "sessions.data", "sessions.payload", "sessions.response",
+        "sessions.settings", "sessions.signing",
     },
     "sessions.signing": set(),
     "sessions.settings": {"sessions.checks", "sessions.ini"},
@@ -119,7 +119,7 @@ IMPORTS = {
         "sessions.server.expiry", "sessions.server.token_cookie", "sessions.store",
     },
     "sessions.server.saving": {
-        "sessions.payload", "sessions.server.conflict", "sessions.server.expiry",
+        "sessions.data", "sessions.payload", "sessions.server.conflict", "sessions.server.expiry",
         "sessions.server.rotation", "sessions.server.token_cookie", "sessions.settings",
         "sessions.store",
     },

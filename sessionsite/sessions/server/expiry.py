@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from ..settings import ServerSettings
 from ..store import Record
 
-# For so long the token that `regenerate()` has replaced is recognised, so that a late response
-# leaves the browser's new cookie alone; afterwards it is unknown like any other.
+# For so long after `regenerate()` a request with the replaced token counts as one that was under
+# way: it gets no cookie, which could take the new one away from the browser.
 ROTATION_WINDOW = dt.timedelta(seconds=60)
 
 

@@ -1,6 +1,6 @@
-"""Which token a session has next: when a renewal is due, and what a rotation makes of the row.
+"""Computes when a session gets its next token, and what the row is then.
 
-It only computes, as `expiry.py` and `standing.py` do.
+Like `expiry.py` and `standing.py` it only computes.
 """
 
 import datetime as dt
@@ -15,9 +15,10 @@ MAX_CARRIED = 64  # characters of a CSRF token; ours has 40
 
 
 class NextToken:
-    """The token that the next cookie is to have, and the CSRF token of a session that has none.
+    """The token for the next cookie, and the CSRF token for a session that has none yet.
 
-    The latter goes with `came_with`, what the request's cookie holds; without one, with the token.
+    The CSRF token is that of `came_with`, what the request's cookie holds; without a cookie it is
+    made from the token.
     """
 
     __slots__ = ("_came_with", "_csrf_token", "_token")
@@ -43,8 +44,8 @@ class NextToken:
     def credentials(self, record: Record, token: bytes) -> Credentials:
         """Return what the cookie of the session of `record` is to hold.
 
-        It carries the session's CSRF token, or `csrf_token` where the session has none, or one that
-        is no text for a cookie; but not the one that is made from the token.
+        It carries the session's CSRF token, or `csrf_token` if the session has none or one that
+        does not fit into a cookie. A CSRF token that is made from the token is not carried.
         """
         own = csrf_token = self.csrf_token
         if f'"{CSRF_KEY}":"{csrf_token}"' not in record.payload and CSRF_KEY in record.payload:
@@ -57,9 +58,7 @@ class NextToken:
         return Credentials(record.id, token, "" if carried == made else carried)
 
 
-def renewal_is_due(
-    record: Record, presented: bytes | None, expiry: Expiry, now: dt.datetime
-) -> bool:
+def token_is_due(record: Record, presented: bytes | None, expiry: Expiry, now: dt.datetime) -> bool:
     """Return whether it is time for another token, or the last one's answer was lost.
 
     `presented`: the hash of the token that the request came with.

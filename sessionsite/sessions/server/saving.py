@@ -6,13 +6,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
+from ..data import new_id
 from ..payload import EMPTY, check_size, dumps
 from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionEndedError, SessionStore, StoreError
 from .conflict import Conflict
 from .expiry import Expiry
-from .rotation import NextToken, renewal_is_due, rotated
-from .token_cookie import Answer, Credentials, hash_token, new_id, new_token, same_hash
+from .rotation import NextToken, rotated, token_is_due
+from .token_cookie import Answer, Credentials, hash_token, new_token, same_hash
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -21,9 +22,9 @@ T = TypeVar("T")
 class SessionRow:
     """The row of one session, during one request.
 
-    `record` is the row as last read or written: what a save compares with, and merges against.
-    `spent`: nothing more is stored, since the session has ended, or it is unknown what was stored.
-    `ended_id`: the row that the next save is to delete. `answer`: what the browser is to be told.
+    `record`: the row as last read or written, which a save compares with, and merges against.
+    `spent`: nothing more is stored; the session has ended, or it is unknown what was stored.
+    `ended_id`: the row that the next save deletes. `answer`: what the browser is to be told.
     """
 
     __slots__ = (
@@ -47,7 +48,7 @@ class SessionRow:
         """`presented`: the hash of the token that opens the session. `came_with`: what the cookie
         of the request holds, even if it opens nothing.
 
-        `detached`: `regenerate()` has replaced the token a moment ago. Nothing is stored, or the
+        `detached`: `regenerate()` has replaced the token just now. Nothing is stored, since the
         answer would take the newer cookie away from the browser.
         """
         self._store = store
@@ -106,8 +107,7 @@ class SessionRow:
     def save(self, data: Mapping[str, Any]) -> str | None:
         """Store what is due: `data`, if it has changed, a new token, or a later end.
 
-        Returns the payload that is stored now if another request's changes may be in it, else
-        None. Raises `PayloadError`, `StoreError`.
+        Returns what is stored if it may differ from `data`. Raises `PayloadError`, `StoreError`.
         """
         if self._detached and data:
             log.info("Session %s: what a request with a replaced token put in is not kept", self.id)
@@ -121,7 +121,7 @@ class SessionRow:
         if record is None:
             if payload != EMPTY:
                 self._create(payload, now)
-        elif self._rotating or renewal_is_due(record, self._presented, self._expiry, now):
+        elif self._rotating or token_is_due(record, self._presented, self._expiry, now):
             newest = self._give_new_token(record, payload, now)
         else:
             ends_at, confirmed = self._due(record, now)
@@ -177,8 +177,8 @@ class SessionRow:
         """
         if self.record is None:
             return EMPTY
-        update = self._store.update
-        newest = None if self.spent else self._found(self.record.id, update, lambda row: row)
+        id_, update = self.record.id, self._store.update
+        newest = None if self.spent else self._found(id_, update, lambda row: row)
         if newest is None:
             raise SessionEndedError(f"session {self.id} has ended")
         return newest.payload
@@ -248,8 +248,8 @@ class SessionRow:
         id_, self.ended_id = self.ended_id, None
         deleting: list[Record] = []
         try:
-            # Not the store's `delete`, which finds expired rows too: their visitor may have a newer
-            # cookie by now, and only a request that ends a live session may clear the cookie.
+            # Not `delete`, which finds expired rows too: only a request that ends a live session
+            # may clear the cookie, since the visitor may have a newer one by now.
             self._call(self._store.update, id_, self._now(), deleting.append)
             ended = bool(deleting)
         except MalformedRecordError:  # it was edited by hand meanwhile: a logout holds all the same

@@ -1,4 +1,4 @@
-"""What a token is to a session: its own, one that was replaced, or a copy."""
+"""Computes what a token is to a session: its own, one that was replaced, or a copy."""
 
 import datetime as dt
 from enum import Enum

@@ -22,7 +22,6 @@ from ..signing import RotatingSigner
 
 log = logging.getLogger(__name__)
 
-ID_BYTES = 16
 TOKEN_BYTES = 32  # ASVS 7.2.3 asks for 16
 
 
@@ -45,10 +44,6 @@ class Credentials:
 
 Answer = Credentials | Literal["end"] | None
 """What the browser is to be told: a new token, that the session has ended, or nothing."""
-
-
-def new_id() -> str:
-    return secrets.token_urlsafe(ID_BYTES)
 
 
 def new_token() -> bytes:
