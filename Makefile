@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 
-# Each process of pytest-xdist takes the half of a folder, whose tests share their servers.
+# Each process begins with tests that stand together, since these share their servers.
 PYTEST = -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL = help

@@ -25,7 +25,7 @@ class IServerSessionFactory(IDescribedSessionFactory):
         """Return the time that the factory goes by, aware and in UTC."""
 
     def ping():
-        """Raise `StoreError` unless the store answers."""
+        """Raise `StoreError` unless the store can be read and written."""
 
 
 class ISavedSession(ISession):

@@ -2,7 +2,7 @@
 
 The last test plants faults, one at a time, and has the fuzzer find them.
 
-The suite runs the same 3,000 cases each time; `make fuzz` runs over 100,000 new ones.
+The suite runs the same cases each time, over 3,000; `make fuzz` runs over 100,000 new ones.
 """
 
 import gc

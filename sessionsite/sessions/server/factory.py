@@ -89,8 +89,13 @@ class ServerSessionFactory:
             raise
 
     def ping(self) -> None:
-        """Raise `StoreError` unless the store can be read."""
+        """Raise `StoreError` unless the store can be read and written.
+
+        No session has an empty id, so nothing is changed: but a role that may not write, and a
+        standby that has not been promoted, refuse the statement.
+        """
         self.store.load("", self.now())
+        self.store.delete("")
 
     def _open(self, request: Request) -> ServerSession:
         presented = self.cookie.read(request)
