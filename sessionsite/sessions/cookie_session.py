@@ -169,14 +169,12 @@ class CookieSession(SessionData):
             self._ambiguous = False
             self._cookie.clear(request, response)  # before a new one is set
         value, self._value = self._value, None
-        if value is None:
+        if value is None or not (self or self._had_cookie):
             return False
         if self or not self.new:
             self._cookie.send(request, response, value)
-        elif self._had_cookie:
+        else:  # it has ended
             self._cookie.delete(response)
-        else:
-            return False
         return True
 
     def headers_sent(self) -> None:
