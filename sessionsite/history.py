@@ -4,6 +4,7 @@ What is a visit, and what a page shows of the history, is asked of the request (
 """
 
 import json
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from pyramid.response import Response
 from pyramid.tweens import EXCVIEW
 
 from .sessions import SAVE_TWEEN, SessionDescription, describe
+
+log = logging.getLogger(__name__)
 
 HISTORY_KEY = "history"
 BESIDE = 512  # bytes of a session that are left for the CSRF token and a message
@@ -57,12 +60,29 @@ def bounded(max_bytes: int | None, description: SessionDescription | None) -> in
     """
     if description is None:
         return max_bytes
-    room = max(description.max_bytes - BESIDE, description.max_bytes // 2)
+    room = _room(description.max_bytes)
     return room if max_bytes is None else min(max_bytes, room)
 
 
-def _json_size(visits: list[str]) -> int:
-    return len(json.dumps(visits))  # json.dumps writes ASCII, so one character is one byte
+def is_overfull(session: Mapping[str, Any], description: SessionDescription | None) -> bool:
+    """Return whether `session` holds too much for any history beside the rest.
+
+    An operator has edited the row, or has lowered `session.max_bytes`. To add a visit would be an
+    error at every page.
+    """
+    most = description.max_bytes if description else None
+    if most is None or getattr(session, "size", 0) <= most:
+        return False
+    rest = {key: value for key, value in session.items() if key != HISTORY_KEY}
+    return _json_size(rest) > _room(most)
+
+
+def _room(max_bytes: int) -> int:
+    return max(max_bytes - BESIDE, max_bytes // 2)
+
+
+def _json_size(value: Any) -> int:
+    return len(json.dumps(value))  # json.dumps writes ASCII, so one character is one byte
 
 
 def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
@@ -71,9 +91,13 @@ def history_tween_factory(handler: Handler, registry: Registry) -> Handler:
     def history_tween(request: Request) -> Response:
         response = handler(request)
         if response.status_int == 200 and request.may_be_visit and request.has_sessions:
-            request.session[HISTORY_KEY] = request.history
-            if request.session.peek_flash():
-                request.session.pop_flash()  # the page has shown them
+            session = request.session
+            if is_overfull(session, describe(registry)):
+                log.warning("Session %s is too large, a new one takes its place", session.id)
+                session.invalidate()
+            session[HISTORY_KEY] = request.history
+            if session.peek_flash():
+                session.pop_flash()  # the page has shown them
         return response
 
     return history_tween

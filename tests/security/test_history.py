@@ -1,12 +1,13 @@
 """What a store holds of a history is shown as text, and as a link only where it is one."""
 
+import json
 from typing import Any
 
 import html5lib
 import pytest
 
 from sessionsite.testing import session
-from tests.harness.sites import Site
+from tests.harness.sites import Site, history
 
 KEPT = "a\tb\nc\xa0d \u200d \u2028 \ue000 \U0001f469\u200d\U0001f4bb"
 STORED = [
@@ -52,6 +53,23 @@ def test_cs_input_a_message_that_no_page_can_hold_is_no_error(site: Site) -> Non
     messages = [message.get_text() for message in page.html.find_all(class_="message")]
     bad = "\ufffd"
     assert messages == [f"half {bad} a character", "5", f"a{bad}b{bad}[1m{bad * 4}", KEPT]
+
+
+def test_bounds_a_row_that_was_edited_beyond_its_bounds_locks_nobody_out(
+    make_site: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = make_site("sqlite")
+    visitor = site.visitor()
+    visitor.get("/about")
+    with site.factory.store.engine.connect() as connection:
+        text = json.dumps({"junk": "x" * 70_000, "history": ["https://kept.example/"]})
+        connection.exec_driver_sql("UPDATE sessions SET payload = ?", (text,))
+    visitor.get("/", status=200)
+    assert caplog.text.count("is too large, a new one takes its place") == 1
+    assert history(visitor.get("/about"))[0] == f"{site.url}/about"
+    with session(visitor) as data:
+        assert "junk" not in data
+    assert caplog.text.count("is too large") == 1
 
 
 @pytest.mark.parametrize("max_bytes", ["300", "1000", "65536", "cookie"])
