@@ -29,7 +29,7 @@ POLICY = {
 
 shown = visit({"history": URLS * LIMIT}, URLS[-1], "")
 visits = {
-    "history": shown["history"],
+    "history": [(url, True) for url in shown["history"]],
     "viewed": True,
     "details": [Detail(**{"moment": "", **detail}) for detail in shown["details"]],
     "csrf_token": shown["csrf_token"],
