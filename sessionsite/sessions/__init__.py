@@ -17,8 +17,19 @@ from pyramid.interfaces import ISessionFactory, ITweens
 from pyramid.registry import Registry
 from pyramid.tweens import EXCVIEW, INGRESS
 
+from .all_sessions import AllSessions, all_sessions, session_store
 from .description import SessionDescription, describe
 from .error_page import RETRY_AFTER
+from .events import (
+    EndReason,
+    SessionCreated,
+    SessionEnded,
+    SessionEvent,
+    SessionMerged,
+    SessionRotated,
+    StoreBack,
+    StoreUnavailable,
+)
 from .ini import ConfigurationError, expand_environment, resolve
 from .interfaces import (
     IDescribedSessionFactory,
@@ -26,7 +37,9 @@ from .interfaces import (
     IServerSessionFactory,
     IStoredSession,
 )
+from .login import LoginHelper, login, logout
 from .memory import MemoryStore
+from .owner_store import OwnerStore, SessionCounts, SessionSummary
 from .payload import PayloadError, stored_as
 from .pruner import PRUNE_BATCH, Pruner, prune_all
 from .response import prevent_caching
@@ -40,8 +53,10 @@ from .store import (
     Record,
     RecordExistsError,
     SessionEndedError,
+    SessionLimitError,
     SessionStore,
     StoreError,
+    utc_now,
 )
 
 __all__ = [
@@ -49,33 +64,51 @@ __all__ = [
     "PRUNE_BATCH",
     "RETRY_AFTER",
     "SAVE_TWEEN",
+    "AllSessions",
     "ConfigurationError",
+    "EndReason",
     "HeadersSentError",
     "IDescribedSessionFactory",
     "ISavedSession",
     "IServerSessionFactory",
     "IStoredSession",
+    "LoginHelper",
     "MalformedRecordError",
     "MemoryStore",
     "MergeTooLargeError",
+    "OwnerStore",
     "PayloadError",
     "Pruner",
     "Record",
     "RecordExistsError",
     "ServerSession",
     "ServerSessionFactory",
+    "SessionCounts",
+    "SessionCreated",
     "SessionDescription",
+    "SessionEnded",
     "SessionEndedError",
+    "SessionEvent",
+    "SessionLimitError",
+    "SessionMerged",
+    "SessionRotated",
     "SessionStore",
+    "SessionSummary",
+    "StoreBack",
     "StoreError",
+    "StoreUnavailable",
+    "all_sessions",
     "describe",
     "expand_environment",
     "includeme",
+    "login",
+    "logout",
     "ping",
     "prune_all",
     "server_settings",
     "session_factory",
     "stored_as",
+    "utc_now",
 ]
 
 log = logging.getLogger(__name__)
@@ -126,6 +159,7 @@ def includeme(config: Configurator) -> None:
     factory = session_factory(config.registry.settings)
     if factory is not None:
         config.set_session_factory(factory)
+    config.add_request_method(session_store, reify=True)
     config.add_subscriber(_warn_of_toolbar, ApplicationCreated)
     # It also starts the pruner, for any factory that provides IServerSessionFactory.
     config.include(".policy")

@@ -155,6 +155,10 @@ def check_times(read: SettingsReader, values: Mapping[str, Any]) -> None:
     timeout, lifetime, max_age = values["timeout"], values["lifetime"], values["max_age"]
     if values["new_timeout"] and timeout and values["new_timeout"] > timeout:
         read.refuse("new_timeout", f"give at most session.timeout ({timeout})")
+    max_lifetime = values["max_lifetime"]
+    if max_lifetime is not None and (lifetime is None or lifetime > max_lifetime):
+        least = "none" if lifetime is None else f"none, or at least {lifetime}"
+        read.refuse("max_lifetime", f"session.lifetime is {lifetime or 'none'}: give {least}")
     if max_age is None:
         return
     why = "the cookie is sent once, so it must live as long as the session"

@@ -14,19 +14,16 @@ from zope.interface import implementer
 
 from .checks import warn_of_weak_secrets
 from .cookie_session import MAX_VALUE, CookieSession
-from .cookie_state import StateCookie
+from .cookie_state import StateCookie, is_over
 from .description import SessionDescription
 from .interfaces import IDescribedSessionFactory
 from .opening import open_session
 from .settings import CookieSettings, cookie_settings
+from .store import utc_now
 
 log = logging.getLogger(__name__)
 
 MAX_BYTES = MAX_VALUE * 3 // 4 - 96  # of JSON text: base64, the signature and two times go off
-
-
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 @implementer(IDescribedSessionFactory)
@@ -47,11 +44,11 @@ class CookieSessionFactory:
         return session
 
     def _open(self, request: Request) -> CookieSession:
-        timeout, now = self.settings.timeout, self.now().timestamp()
+        now = self.now().timestamp()
         live = [
             state
             for state in self.cookie.read(request)
-            if timeout is None or now - state.seen <= timeout
+            if not is_over(state, now, self.settings.timeout)
         ]
         if len(live) > 1:
             log.warning(

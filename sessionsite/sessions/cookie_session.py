@@ -5,7 +5,8 @@ server factory.
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 from pyramid.request import Request
@@ -15,6 +16,7 @@ from zope.interface import implementer
 from .cookie_state import CookieState, StateCookie
 from .data import SessionData, new_id
 from .interfaces import ISavedSession
+from .own import LONGEST_AGE, NOTHING_OWN, Own
 from .payload import EMPTY, PayloadError, check_size, dumps, loads
 from .response import prevent_caching
 from .settings import CookieSettings
@@ -65,6 +67,7 @@ class CookieSession(SessionData):
         self.id: str = state.id
         """Random and public, safe to log."""
         self._seen = state.seen
+        self._stored_own = self._values = state.own
         self._stored = state.payload
         self._fill(state.payload)
 
@@ -79,11 +82,13 @@ class CookieSession(SessionData):
     @property
     def expires_at(self) -> datetime | None:
         """When the session ends if this request is its last; in UTC, None for never."""
-        timeout = self._settings.timeout
-        if timeout is None:
-            return None
+        own = self._values
+        timeout = self._settings.timeout if own.timeout is None else own.timeout
         seen = self._seconds() if self._is_due() else self._seen
-        return datetime.fromtimestamp(seen, UTC) + timedelta(seconds=timeout)
+        ends = [seen + timeout] if timeout else []
+        if own.lifetime:
+            ends.append(self.created + own.lifetime)
+        return datetime.fromtimestamp(min(ends), UTC) if ends else None
 
     @property
     def size(self) -> int:
@@ -101,6 +106,15 @@ class CookieSession(SessionData):
         self.clear()
         self.update(data)
 
+    def _own(self) -> Own:
+        return self._values
+
+    def _change_own(self, values: Mapping[str, Any]) -> None:
+        self._values = replace(self._values, **values)
+
+    def _max_lifetime(self) -> int | None:
+        return None
+
     def _invalidate(self) -> None:
         self.clear()
         if not self.new:
@@ -114,6 +128,7 @@ class CookieSession(SessionData):
         self._touched = True
 
     def _reload(self) -> None:
+        self._values = self._stored_own
         self._fill(self._stored)
 
     def _transact(self, change: Callable[[Self], T]) -> T:
@@ -129,6 +144,8 @@ class CookieSession(SessionData):
     def _is_due(self) -> bool:
         """Return whether the cookie is sent anew though no data has changed."""
         reissue_time = self._settings.reissue_time
+        if self._values.timeout:
+            reissue_time = min(reissue_time, self._values.timeout // 10)
         return self._touched or self._replaced or self._seconds() - self._seen >= reissue_time
 
     def _save(self) -> None:
@@ -137,7 +154,8 @@ class CookieSession(SessionData):
         Raises `HeadersSentError` for a change that comes after the headers.
         """
         payload = self._text(self)
-        is_changed = self._replaced or payload != self._stored
+        own_changed = self._values != self._stored_own
+        is_changed = self._replaced or own_changed or payload != self._stored
         if self._headers_sent:
             if is_changed:
                 raise HeadersSentError(
@@ -145,9 +163,11 @@ class CookieSession(SessionData):
                 )
         elif is_changed or self._is_due():
             now = self._seconds()
-            value = self._cookie.value(CookieState(now, self.created, payload, self.id))
+            state = CookieState(now, self.created, payload, self.id, self._values)
+            value = self._cookie.value(state)
             check_size(self, len(value), MAX_VALUE, "a cookie")
             self._value, self._stored, self._seen = value, payload, now
+            self._stored_own = self._values
             self._touched = self._replaced = False
 
     def save_for_response(self, request: Request, error: Exception | None = None) -> None:
@@ -169,13 +189,26 @@ class CookieSession(SessionData):
             self._ambiguous = False
             self._cookie.clear(request, response)  # before a new one is set
         value, self._value = self._value, None
-        if value is None or not (self or self._had_cookie):
+        has_data = bool(self) or self._values != NOTHING_OWN
+        if value is None or not (has_data or self._had_cookie):
             return False
-        if self or not self.new:
-            self._cookie.send(request, response, value)
+        if has_data or not self.new:
+            self._cookie.send(request, response, value, self._max_age())
         else:  # it has ended
             self._cookie.delete(response)
         return True
+
+    def _max_age(self) -> int | None:
+        """Return how many seconds the browser is to keep the cookie; None: until it closes."""
+        own, max_age = self._values, self._settings.max_age
+        if own.persistent is None and own.lifetime is None:
+            return max_age
+        persistent = max_age is not None if own.persistent is None else own.persistent
+        if not persistent:
+            return None
+        if not own.lifetime:
+            return LONGEST_AGE
+        return max(1, self.created + own.lifetime - self._seconds())
 
     def headers_sent(self) -> None:
         """Refuse every change from now on; to read on is no change."""

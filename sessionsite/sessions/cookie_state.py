@@ -1,14 +1,16 @@
 """The cookie of the cookie factory: what it holds, as JSON and back; its Set-Cookie."""
 
+import json
 import logging
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pyramid.request import Request
 from pyramid.response import Response
 
 from .cookie_header import CookieHeader
 from .data import new_id
+from .own import NOTHING_OWN, Own, stored_own
 from .payload import loads
 from .response import CookiePath, clear_session_cookies, set_session_cookie
 from .settings import CookieSettings
@@ -16,6 +18,7 @@ from .signing import RotatingSigner
 
 log = logging.getLogger(__name__)
 
+_DECODER = json.JSONDecoder()
 MAX_SECONDS = 2**35  # the times of a cookie end in the year 3058; any number may be signed
 
 
@@ -29,6 +32,16 @@ class CookieState:
     payload: str
     """The data, as JSON text."""
     id: str
+    own: Own = NOTHING_OWN
+
+
+def is_over(state: CookieState, now: float, timeout: int | None) -> bool:
+    """Return whether the session has ended; `timeout` is the settings', in seconds."""
+    own = state.own
+    idle = timeout if own.timeout is None else own.timeout or None
+    return (idle is not None and now - state.seen > idle) or (
+        bool(own.lifetime) and now - state.created >= (own.lifetime or 0)
+    )
 
 
 class CookieStateSerializer:
@@ -36,26 +49,44 @@ class CookieStateSerializer:
 
     def dumps(self, appstruct: CookieState) -> bytes:
         each = appstruct
-        return f'[{each.seen},{each.created},{each.payload},"{each.id}"]'.encode("ascii")
+        own = {k: v for k, v in asdict(each.own).items() if v is not None}
+        last = f",{json.dumps(own, separators=(',', ':'))}" if own else ""
+        return f'[{each.seen},{each.created},{each.payload},"{each.id}"{last}]'.encode("ascii")
 
     def loads(self, bstruct: bytes) -> CookieState:
         """Return what `dumps` was given; a cookie of an earlier version gets an id here.
 
         Raises ValueError for anything else.
         """
-        parts = re.fullmatch(
-            rb'\[(\d{1,11}),(\d{1,11}),(.*?)(?:,"([\w-]{22})")?\]', bstruct, re.DOTALL
-        )
-        if parts is None:
+        text = bstruct.decode("ascii")
+        start = re.match(r"\[(\d{1,11}),(\d{1,11}),", text, re.ASCII)
+        if start is None:
             raise ValueError("no session state")
-        seen, created = int(parts[1]), int(parts[2])
+        seen, created = int(start[1]), int(start[2])
         if max(seen, created) > MAX_SECONDS:
             raise ValueError("times out of range")
-        payload = parts[3].decode("ascii")
+        end = _end_of_json(text, start.end())  # the payload stays the text that it is
+        payload = text[start.end() : end]
         loads(payload)  # raises ValueError
-        return CookieState(
-            seen, created, payload, parts[4].decode("ascii") if parts[4] else new_id()
-        )
+        rest = re.fullmatch(r'(?:,"([\w-]{22})"(?:,(\{.*\}))?)?\]', text[end:], re.ASCII)
+        if rest is None:
+            raise ValueError("no session state")
+        return CookieState(seen, created, payload, rest[1] or new_id(), _own(rest[2] or "{}"))
+
+
+def _end_of_json(text: str, start: int) -> int:
+    try:
+        _, end = _DECODER.raw_decode(text, start)
+    except RecursionError as exc:
+        raise ValueError(str(exc)) from exc
+    return end
+
+
+def _own(text: str) -> Own:
+    try:
+        return stored_own(loads(text))
+    except TypeError as exc:
+        raise ValueError(str(exc)) from exc
 
 
 class StateCookie:
@@ -84,10 +115,9 @@ class StateCookie:
         """Return the value of a cookie that holds `state`."""
         return self._signer.dumps(state).decode("ascii")
 
-    def send(self, request: Request, response: Response, value: str) -> None:
+    def send(self, request: Request, response: Response, value: str, max_age: int | None) -> None:
         self._path.check(request)
-        settings = self._settings
-        set_session_cookie(response, settings, value, settings.max_age, self._secure)
+        set_session_cookie(response, self._settings, value, max_age, self._secure)
 
     def delete(self, response: Response) -> None:
         set_session_cookie(response, self._settings, "", 0, self._secure)

@@ -5,6 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
 
+from .own import UNSET, Own, checked_label, checked_lifetime, checked_owner
 from .payload import CSRF_KEY, FLASH_PREFIX
 
 T = TypeVar("T")
@@ -12,8 +13,13 @@ ID_BYTES = 16
 
 
 def new_id() -> str:
-    """Return the public name of a new session: 128 random bits, in 22 characters."""
-    return secrets.token_urlsafe(ID_BYTES)
+    """Return the public name of a new session: 128 random bits, in 22 characters.
+
+    None begins with a hyphen: on a command line that would be an option.
+    """
+    while (id_ := secrets.token_urlsafe(ID_BYTES)).startswith("-"):
+        pass
+    return id_
 
 
 class SessionData(dict[str, Any]):
@@ -73,14 +79,53 @@ class SessionData(dict[str, Any]):
         The old token is dead at once; a signed cookie has none, and an earlier copy of it goes on
         opening the session. Call it whenever privileges change, at login above all (ASVS 7.2.4).
         """
-        self._refuse_in_a_change("regenerate")
+        self._refuse_in_a_change("regenerate()")
         self._regenerate()
         if self.pop(CSRF_KEY, None):
             self.get_csrf_token()  # a new one
 
+    @property
+    def owner(self) -> str | None:
+        """Whose session it is, in the app's own words, such as "user:42"; None for nobody's.
+
+        Of at most 200 characters. Set it with `login`, which also gives a new token.
+        """
+        return self._own().owner
+
+    @owner.setter
+    def owner(self, owner: str | None) -> None:
+        self._set_own("owner", owner=checked_owner(owner))
+
+    @property
+    def label(self) -> str | None:
+        """What the owner may know it by, such as "Firefox on Debian": at most 200 characters."""
+        return self._own().label
+
+    @label.setter
+    def label(self, label: str | None) -> None:
+        self._set_own("label", label=checked_label(label))
+
+    def set_lifetime(
+        self,
+        *,
+        timeout: int | None = UNSET,
+        lifetime: int | None = UNSET,
+        persistent: bool = UNSET,
+    ) -> None:
+        """Give the session time-outs of its own ("remember me"); what is not given stays.
+
+        `timeout`: seconds from the last use to its idle end. `lifetime`: seconds from its creation
+        to its absolute end, at most `session.max_lifetime`. None is "no such end". `persistent`:
+        whether the browser keeps the cookie when it is closed; with an absolute end until that.
+        Raises TypeError, ValueError.
+        """
+        limit = self._max_lifetime()
+        kept = checked_lifetime(timeout, lifetime, persistent, limit)
+        self._set_own("set_lifetime()", **kept)
+
     def touch(self) -> None:
         """Push the idle time-out back with this request, even if that is not due yet."""
-        self._refuse_in_a_change("touch")
+        self._refuse_in_a_change("touch()")
         self._touch()
 
     def reload(self) -> None:
@@ -89,7 +134,7 @@ class SessionData(dict[str, Any]):
 
         Raises `SessionEndedError`, `StoreError`.
         """
-        self._refuse_in_a_change("reload")
+        self._refuse_in_a_change("reload()")
         self._reload()
 
     def save(self) -> None:
@@ -100,7 +145,7 @@ class SessionData(dict[str, Any]):
         what needs a cookie once the headers of the response have left, and `StoreError`: the
         session is spent then, since it is unknown what has reached the store.
         """
-        self._refuse_in_a_change("save")
+        self._refuse_in_a_change("save()")
         self._save()
 
     def transact(self, change: Callable[[Self], T]) -> T:
@@ -114,7 +159,7 @@ class SessionData(dict[str, Any]):
         `StoreError`, and RuntimeError for a `transact`, `save`, `reload`, `touch` or `regenerate`
         inside `change`, which would wait for the lock that `change` holds.
         """
-        self._refuse_in_a_change("transact")
+        self._refuse_in_a_change("transact()")
 
         def apply(session: Self) -> T:
             self._ending = False
@@ -131,10 +176,14 @@ class SessionData(dict[str, Any]):
             self.update(left)
         return result
 
-    def _refuse_in_a_change(self, method: str) -> None:
+    def _set_own(self, what: str, **values: Any) -> None:
+        self._refuse_in_a_change(what)
+        self._change_own(values)
+
+    def _refuse_in_a_change(self, what: str) -> None:
         if self._changing:
             raise RuntimeError(
-                f"session.{method}() inside the change of session.transact(): call it before or "
+                f"session.{what} inside the change of session.transact(): call it before or "
                 "after transact()"
             )
 
@@ -145,6 +194,18 @@ class SessionData(dict[str, Any]):
     @abstractmethod
     def _text(self, data: Mapping[str, Any]) -> str:
         """Return `data` as it would be stored. Raises `PayloadError`."""
+
+    @abstractmethod
+    def _own(self) -> Own:
+        """Return what the session has of its own, changes that are not stored included."""
+
+    @abstractmethod
+    def _change_own(self, values: Mapping[str, Any]) -> None:
+        """Have the next save store these fields of `Own`."""
+
+    @abstractmethod
+    def _max_lifetime(self) -> int | None:
+        """Return how many seconds `lifetime` may be; None for no limit."""
 
     @abstractmethod
     def _invalidate(self) -> None: ...

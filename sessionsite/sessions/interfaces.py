@@ -40,6 +40,15 @@ class ISavedSession(ISession):
     expires_at = Attribute("when it ends if this request is its last, in UTC; None for never")
     size = Attribute("how many bytes of JSON text are kept for it")
 
+    owner = Attribute("whose it is, in the app's own words, or None; can be set")
+    label = Attribute("what its owner may know it by, or None; can be set")
+
+    def set_lifetime(*, timeout, lifetime, persistent):
+        """Give it time-outs of its own, in seconds; what is not given stays as it is.
+
+        Raises TypeError, ValueError.
+        """
+
     def regenerate():
         """Give it a new token and a new CSRF token; the data and the id stay.
 

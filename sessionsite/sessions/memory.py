@@ -1,16 +1,20 @@
 """A store in this process's memory, for tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from threading import RLock
+from typing import TypeVar
 
 from . import forks
-from .store import Record, RecordExistsError, SessionStore
+from .owner_store import OwnerStore, SessionCounts, SessionSummary
+from .store import Record, RecordExistsError
+
+T = TypeVar("T")
 
 
-class MemoryStore(SessionStore, forks.Forked):
-    """A `SessionStore` in this process's memory: real, thread-safe, and gone with the process.
+class MemoryStore(OwnerStore, forks.Forked):
+    """An `OwnerStore` in this process's memory: real, thread-safe, and gone with the process.
 
     A process that is forked off has a copy of its own.
     """
@@ -67,12 +71,73 @@ class MemoryStore(SessionStore, forks.Forked):
             return self._records.pop(id, None) is not None
 
     def prune(self, now: datetime, limit: int) -> int:
-        with self._lock:
-            expired = [r.id for r in self._records.values() if r.expired(now)][:limit]
-            for id_ in expired:
-                del self._records[id_]
-        return len(expired)
+        return len(self.prune_batch(now, limit))
 
     def count_expired(self, now: datetime) -> int:
+        return self.counts(now).expired
+
+    def sessions_of(self, owner: str, now: datetime) -> Sequence[SessionSummary]:
         with self._lock:
-            return sum(record.expired(now) for record in self._records.values())
+            found = self._live(now, lambda record: record.owner == owner)
+        found.sort(key=lambda record: record.id)
+        found.sort(key=lambda record: record.seen_at, reverse=True)
+        return [SessionSummary.of(record) for record in found]
+
+    def end_owner(
+        self, owner: str, now: datetime, except_id: str | None = None
+    ) -> Sequence[SessionSummary]:
+        with self._lock:
+            return self._end(
+                self._live(now, lambda each: each.owner == owner and each.id != except_id)
+            )
+
+    def with_owner_locked(self, owner: str, work: Callable[[], T]) -> T:
+        with self._lock:
+            before = dict(self._records)
+            try:
+                return work()
+            except BaseException:
+                self._records = before
+                raise
+
+    def latest(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
+        with self._lock:
+            found = self._live(now, lambda record: True)
+        endless = [record for record in found if record.expires_at is None]
+        ending = [record for record in found if record.expires_at is not None]
+        ending.sort(key=lambda record: record.expires_at or now, reverse=True)
+        return [SessionSummary.of(record) for record in (endless + ending)[:limit]]
+
+    def end_older(
+        self, now: datetime, created_before: datetime, seen_before: datetime
+    ) -> Iterator[Sequence[SessionSummary]]:
+        def is_meant(record: Record) -> bool:
+            return record.created_at < created_before and record.seen_at < seen_before
+
+        with self._lock:
+            deleted = self._end(self._live(now, is_meant))
+        yield deleted
+
+    def prune_batch(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
+        with self._lock:
+            return self._end([r for r in self._records.values() if r.expired(now)][:limit])
+
+    def counts(self, now: datetime) -> SessionCounts:
+        with self._lock:
+            records = list(self._records.values())
+        expired = sum(record.expired(now) for record in records)
+        owners = [record.owner for record in records if record.owner is not None]
+        return SessionCounts(
+            live=len(records) - expired,
+            expired=expired,
+            owned=len(owners),
+            owners=len(set(owners)),
+        )
+
+    def _live(self, now: datetime, is_meant: Callable[[Record], bool]) -> list[Record]:
+        return [r for r in self._records.values() if not r.expired(now) and is_meant(r)]
+
+    def _end(self, records: Sequence[Record]) -> list[SessionSummary]:
+        for record in records:
+            del self._records[record.id]
+        return [SessionSummary.of(record) for record in records]

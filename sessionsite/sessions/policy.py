@@ -22,6 +22,7 @@ from pyramid.threadlocal import RequestContext
 from webob import Response as WebObResponse
 
 from .error_page import drop, error_page, mark_unavailable, store_failure
+from .events import Teller
 from .interfaces import IServerSessionFactory
 from .opened import OPENED_KEY, Opened
 from .payload import PayloadError
@@ -116,7 +117,13 @@ def _stand_around(event: ApplicationCreated) -> None:
 def _start_pruner(registry: Registry) -> None:
     factory = registry.queryUtility(ISessionFactory)
     if IServerSessionFactory.providedBy(factory) and factory.prune_interval is not None:
-        Pruner(factory.store, factory.prune_interval, factory.now).start()
+        Pruner(
+            factory.store,
+            factory.prune_interval,
+            factory.now,
+            tell=Teller(registry=registry),
+            lifetime=factory.description.lifetime,
+        ).start()
 
 
 def discard(event: IBeforeRetry) -> None:

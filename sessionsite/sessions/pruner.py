@@ -7,9 +7,11 @@ import logging
 import random
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from . import forks
+from .events import EndReason, SessionEnded, Teller
+from .owner_store import OwnerStore, SessionSummary
 from .store import SessionStore, StoreError
 
 log = logging.getLogger(__name__)
@@ -34,11 +36,21 @@ class Pruner(threading.Thread):
     The thread ends with the process.
     """
 
-    def __init__(self, store: SessionStore, interval: float, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: SessionStore,
+        interval: float,
+        now: Callable[[], datetime],
+        tell: Teller | None = None,
+        lifetime: int | None = None,
+    ) -> None:
+        """`tell` tells the ends of sessions. `lifetime`: seconds, of those that set none."""
         super().__init__(name="session-pruner", daemon=True)
         self._store = store
         self._interval = interval
         self._now = now
+        self._tell = tell or Teller()
+        self._lifetime = lifetime
         self._stopped = threading.Event()
 
     def run(self) -> None:
@@ -55,13 +67,30 @@ class Pruner(threading.Thread):
         try:
             with self._store.sweeping() as ours:
                 if ours:
-                    for size in prune_all(self._store, self._now()):
-                        deleted += size
+                    for batch in self._batches(self._now()):
+                        deleted += batch
         except StoreError as exc:
             log.warning("Session pruner: %s", exc)
         if deleted:
             log.info("Session pruner: %d expired sessions removed", deleted)
         return deleted
+
+    def _batches(self, now: datetime) -> Iterator[int]:
+        if not isinstance(self._store, OwnerStore):
+            yield from prune_all(self._store, now)
+            return
+        while deleted := self._store.prune_batch(now, PRUNE_BATCH):
+            for each in deleted:
+                self._tell.session(SessionEnded, each.id, each.owner, reason=self._reason(each))
+            yield len(deleted)
+            if len(deleted) < PRUNE_BATCH:
+                return
+
+    def _reason(self, ended: SessionSummary) -> EndReason:
+        lifetime = self._lifetime if ended.lifetime is None else ended.lifetime
+        if lifetime and ended.expires_at == ended.created_at + timedelta(seconds=lifetime):
+            return EndReason.ABSOLUTE
+        return EndReason.IDLE
 
     def stop(self) -> None:
         self._stopped.set()

@@ -1,4 +1,7 @@
-"""The keys of the session factories, each written once: .ini strings in, typed values out."""
+"""The keys of the session factories, each written once: .ini strings in, typed values out.
+
+Those of the SQL store are in `sql_settings.py`.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,8 +29,9 @@ from .ini import (
     whole_or_none,
     words,
 )
+from .sql_settings import PREFIX, SQL_KEYS
 
-PREFIX: Final = "session."
+_MONTH = 30 * 86400
 _SERVERS = "is the server factory's, the data of a cookie session is in the cookie: remove it"
 _OTHER_STORE = "is the SQL store's, and this store is another: remove it"
 
@@ -177,6 +181,24 @@ class ServerSettings(CookieSettings):
         "that names the largest key.",
         default=65536,
     )
+    max_lifetime: int | None = key(
+        whole_or_none("seconds"),
+        "The most that a session may set as [a lifetime of its own](owners.md#remember-me).",
+        default=None,
+        documented="30 days, or `session.lifetime` if that is longer",
+    )
+    max_per_owner: int | None = key(
+        whole_or_none("sessions"),
+        "How many sessions one owner may have; [what happens beyond "
+        "that](owners.md#a-limit-per-owner).",
+        default=None,
+    )
+    on_limit: str = key(
+        choice({"end_oldest": "end_oldest", "refuse": "refuse"}, "`end_oldest`, `refuse`"),
+        "What a login beyond `session.max_per_owner` does: end the session that was unused for "
+        "longest, or raise a `SessionLimitError`.",
+        default="end_oldest",
+    )
     on_reuse: str = key(
         choice({"ignore": "ignore", "end": "end"}, "`ignore`, `end`"),
         "[A token that comes back](#a-token-that-comes-back) after it was replaced opens nothing, "
@@ -200,39 +222,6 @@ class ServerSettings(CookieSettings):
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class SQLSettings:
-    """Where the SQL store's table is."""
-
-    table: str = key(text("name"), "The table.", default="sessions", name="sql.table")
-    schema: str | None = key(
-        optional_text("name"),
-        "The table's schema; `none` follows the role's `search_path`. The schema must exist.",
-        default=None,
-        name="sql.schema",
-    )
-    create_table: bool = key(
-        BOOLEAN,
-        "Whether a missing table is created at start, as `sessionsite init-db CONFIG_URI` does. "
-        "The role then needs the right to create tables for as long as the site runs.",
-        default=False,
-        name="sql.create_table",
-    )
-    timeout: int = key(
-        whole("seconds"),
-        "How long a request waits for each of these: a new connection, a free connection of the "
-        "pool, a statement. When the time is up, the answer is the 503 page.",
-        default=5,
-        name="sql.timeout",
-    )
-    engine: Mapping[str, Any]
-    """What is under `session.sqlalchemy.`, for SQLAlchemy."""
-
-    def __repr__(self) -> str:
-        return f"<SQLSettings of {self.table}>"  # the URL may hold a password
-
-
-SQL_KEYS: Final = frozenset(keys_of(SQLSettings))
 SERVER_ONLY: Final = frozenset(keys_of(ServerSettings)) - frozenset(keys_of(CookieSettings))
 
 
@@ -270,6 +259,9 @@ def server_settings(settings: Mapping[str, Any], own: Collection[str] = ()) -> S
     read = SettingsReader(settings, PREFIX)
     values = _cookie_values(read, ServerSettings)
     refuse_insecure(read, values)
+    if not read.has("max_lifetime"):
+        lifetime = values["lifetime"]
+        values["max_lifetime"] = None if lifetime is None else max(lifetime, _MONTH)
     check_times(read, values)
     server = ServerSettings(**values)
     for prefix in own or (["store."] if server.store else ["sql.", "sqlalchemy."]):
@@ -278,18 +270,3 @@ def server_settings(settings: Mapping[str, Any], own: Collection[str] = ()) -> S
     no_store = {"store.": "belongs to a store of your own: name it in session.store"}
     read.finish(other_store if server.store or own else no_store, known=SQL_KEYS)
     return server
-
-
-def sql_settings(settings: Mapping[str, Any]) -> SQLSettings:
-    """Read what says where the table is; no other key is looked at, a secret least of all.
-
-    Raises `ConfigurationError`.
-    """
-    prefixes = tuple(f"{PREFIX}{section}" for section in ("sql.", "sqlalchemy."))
-    read = SettingsReader({k: v for k, v in settings.items() if k.startswith(prefixes)}, PREFIX)
-    engine = read.section("sqlalchemy.")
-    if not engine.get("url"):
-        read.refuse("sqlalchemy.url", "is required: postgresql://user@host/database, for example")
-    sql = SQLSettings(**read.keys(SQLSettings), engine=engine)
-    read.finish()
-    return sql

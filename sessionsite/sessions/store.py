@@ -9,8 +9,13 @@ from abc import abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
+
+
+def utc_now() -> datetime:
+    """Return the time that is passed in where nobody passes in another."""
+    return datetime.now(UTC)
 
 
 class StoreError(Exception):
@@ -29,6 +34,10 @@ class MergeTooLargeError(StoreError):
 
 class SessionEndedError(Exception):
     """The session has ended meanwhile: logged out, expired, or revoked."""
+
+
+class SessionLimitError(Exception):
+    """The owner has as many sessions as `session.max_per_owner` allows, and gets no further one."""
 
 
 class HeadersSentError(Exception):
@@ -67,6 +76,16 @@ class Record:
     rotated_at: datetime | None = None
     token_confirmed: bool = False
     """A request has presented the token: its answer was not lost. False again at each rotation."""
+    owner: str | None = None
+    """Whose session it is, in the app's own words: "user:42". Indexed."""
+    label: str | None = None
+    """What the app calls it: "Firefox on Debian"."""
+    timeout: int | None = None
+    """Seconds from the last use to its idle end; 0 for no such end, None for the settings'."""
+    lifetime: int | None = None
+    """Seconds from the creation to its absolute end; 0 for no such end, None for the settings'."""
+    persistent: bool | None = None
+    """Whether browsers keep its cookie when they are closed; None: as the settings say."""
 
     def expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now
@@ -91,6 +110,11 @@ class Record:
             old_token_valid=self.old_token_valid,
             rotated_at=self.rotated_at,
             token_confirmed=token_confirmed,
+            owner=self.owner,
+            label=self.label,
+            timeout=self.timeout,
+            lifetime=self.lifetime,
+            persistent=self.persistent,
         )
 
     def saved_as(self, record: "Record") -> "Record":

@@ -4,7 +4,16 @@ keeps, and the session of a WebTest app.
 
 from ..sessions import MemoryStore
 from .contract import StoreContract
+from .owners import OwnerContract
 from .records import START, in_parallel, record
 from .visitor import session
 
-__all__ = ["START", "MemoryStore", "StoreContract", "in_parallel", "record", "session"]
+__all__ = [
+    "START",
+    "MemoryStore",
+    "OwnerContract",
+    "StoreContract",
+    "in_parallel",
+    "record",
+    "session",
+]

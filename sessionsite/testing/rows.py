@@ -18,6 +18,11 @@ FULL = record(
     created_at=START - timedelta(days=400, microseconds=1),
     seen_at=START + timedelta(microseconds=123_456),
     expires_at=START + timedelta(days=36500, microseconds=1),
+    owner="user:42",
+    label="Firefox, \u202e\U0001f600 <b>",
+    timeout=0,
+    lifetime=2**31 - 1,
+    persistent=False,
 )
 PAYLOADS = (
     "{}",
@@ -53,6 +58,8 @@ class RowContract:
         assert (loaded.expires_at, loaded.old_token_hash, loaded.rotated_at) == (None, None, None)
         assert (loaded.old_token_valid, loaded.token_confirmed) == (False, False)
         assert type(loaded.old_token_valid) is type(loaded.token_confirmed) is bool
+        assert (loaded.owner, loaded.label, loaded.persistent) == (None, None, None)
+        assert (loaded.timeout, loaded.lifetime) == (None, None)
 
     def test_times_come_back_in_utc(self, store: Any) -> None:
         store.create(FULL)

@@ -136,7 +136,7 @@ class TestTheft:
         kit.clock.move(30)
         assert owner.open().session.new
         assert thief.open().session.new
-        assert "since a token was reused" in caplog.text
+        assert "ended (reused token)" in caplog.text
 
     def test_one_that_the_owner_renews_under_the_alarm_goes_on(
         self, kit: Kit, monkeypatch: pytest.MonkeyPatch

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions import SessionStore
-from sessionsite.testing import START, MemoryStore, StoreContract, record
+from sessionsite.testing import START, MemoryStore, OwnerContract, record
 from tests.harness.stores import sql_store
 
 NOT_HERE: Any = None  # pytest collects no None
 
 
-class TestMemoryStore(StoreContract):
+class TestMemoryStore(OwnerContract):
     """It never fails, and no other process sees its rows: `SoundStore` is tested for that."""
 
     test_every_failure_is_a_store_error = NOT_HERE
@@ -26,7 +26,7 @@ class TestMemoryStore(StoreContract):
         return MemoryStore()
 
 
-class SQLContract(StoreContract):
+class SQLContract(OwnerContract):
     """The contract on a database."""
 
     url: str

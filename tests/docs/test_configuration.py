@@ -12,15 +12,13 @@ from sessionsite.sessions import ConfigurationError, expand_environment
 from sessionsite.sessions.ini import keys_of
 from sessionsite.sessions.settings import (
     SERVER_ONLY,
-    SQL_KEYS,
     CookieSettings,
     ServerSettings,
-    SQLSettings,
     cookie_settings,
     server_settings,
-    sql_settings,
 )
 from sessionsite.sessions.sql import make_engine
+from sessionsite.sessions.sql_settings import SQL_KEYS, SQLSettings, sql_settings
 from sessionsite.settings import SiteSettings
 from tests import ROOT
 

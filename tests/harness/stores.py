@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sessionsite.sessions.settings import SQLSettings, sql_settings
 from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
+from sessionsite.sessions.sql_settings import SQLSettings, sql_settings
 
 
 def sql_keys(url: str, engine: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:

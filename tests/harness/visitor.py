@@ -35,6 +35,7 @@ class Visitor:
     def __init__(self, factory: Factory, **cookies: str) -> None:
         self.factory = factory
         self.cookies = cookies
+        self.registry = Registry()
         self.set_cookie: list[str] = []
 
     def open(self, **environ: str) -> Request:
@@ -44,7 +45,7 @@ class Visitor:
         if self.cookies and "HTTP_COOKIE" not in environ:
             pairs = (f"{name}={value}" for name, value in self.cookies.items())
             request.environ["HTTP_COOKIE"] = "; ".join(pairs)
-        request.registry = Registry()
+        request.registry = self.registry
         request.session = self.factory(request)
         return request
 

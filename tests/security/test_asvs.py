@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sessionsite.sessions import all_sessions
 from sessionsite.sessions.data import new_id
 from sessionsite.sessions.server.token_cookie import new_token
 from sessionsite.sessions.settings import ServerSettings
@@ -155,6 +156,69 @@ def test_asvs_7_4_1_it_ends_in_every_process(make_site: Any) -> None:
     assert opens(other, old)
     page.forms[0].submit(status=303)
     assert not opens(other, old)
+
+
+def browsers(site: Site, owner: str, count: int) -> list[Any]:
+    """Visitors who have logged in, each with a visit of its own."""
+    visitors = [site.visitor() for _ in range(count)]
+    for visitor in visitors:
+        visitor.get("/about?victim")
+        with session(visitor) as data:
+            data.owner = owner
+            data.regenerate()
+    return visitors
+
+
+def open_ones(site: Site, visitors: list[Any]) -> list[bool]:
+    return [opens(site, pair(visitor)) for visitor in visitors]
+
+
+def name_of(visitor: Any) -> str:
+    with session(visitor) as data:
+        name: str = data.id
+    return name
+
+
+@on_servers
+def test_asvs_7_4_2_all_sessions_of_an_account_end_with_it(site: Site) -> None:
+    ann, bob = browsers(site, "user:ann", 2), browsers(site, "user:bob", 1)
+    store = all_sessions(site.app.registry)
+    assert store is not None
+    assert open_ones(site, ann + bob) == [True] * 3
+    assert store.end_owner("user:ann") == 2
+    assert open_ones(site, ann + bob) == [False, False, True]
+
+
+@on_servers
+def test_asvs_7_4_3_the_other_sessions_end_after_a_new_password(site: Site) -> None:
+    ann = browsers(site, "user:ann", 3)
+    store = all_sessions(site.app.registry)
+    assert store is not None
+    assert store.end_owner("user:ann", except_id=name_of(ann[1])) == 2
+    assert open_ones(site, ann) == [False, True, False]
+
+
+@on_servers
+def test_asvs_7_5_2_a_user_sees_and_ends_the_users_own_sessions(site: Site) -> None:
+    ann, bob = browsers(site, "user:ann", 2), browsers(site, "user:bob", 1)
+    store = all_sessions(site.app.registry)
+    assert store is not None
+    seen = {each.id for each in store.sessions_of("user:ann")}
+    assert seen == {name_of(visitor) for visitor in ann}
+    assert store.end(name_of(ann[0])) is True
+    assert open_ones(site, ann + bob) == [False, True, True]
+
+
+@stored
+def test_asvs_7_4_5_an_operator_ends_those_of_one_user_by_the_documented_sql(site: Site) -> None:
+    ann, bob = browsers(site, "user:42", 2), browsers(site, "user:bob", 1)
+    text = (
+        (ROOT / "docs/security.md").read_text("utf-8").partition("### Sessions of one account")[2]
+    )
+    (statement,) = re.findall(r"(?s)```sql\n(.*?);\n```", text.partition("\n### ")[0])
+    with site.factory.store.engine.connect() as connection:
+        connection.exec_driver_sql(statement)
+    assert open_ones(site, ann + bob) == [False, False, True]
 
 
 @stored

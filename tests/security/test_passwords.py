@@ -15,8 +15,8 @@ from psycopg import sql
 from pyramid.scripts import pserve
 
 from sessionsite.sessions import ConfigurationError
-from sessionsite.sessions.settings import sql_settings
 from sessionsite.sessions.sql import make_engine
+from sessionsite.sessions.sql_settings import sql_settings
 from tests.harness import free_port
 from tests.harness.postgres import Postgres
 from tests.harness.production import HOSTS, SECRET, Browser, production_ini, start_worker

@@ -117,8 +117,8 @@ def test_the_sql_of_the_document_does_what_it_says(postgres_url: str) -> None:
         with store.engine.connect() as connection:  # in AUTOCOMMIT mode
             connection.exec_driver_sql("DELETE FROM sessions")
             store.create(record("bot"))
-            store.create(record("known", token_confirmed=True, payload='{"user": "ann"}'))
-            store.create(record("the-name", token_confirmed=True, payload='{"user": "bob"}'))
+            store.create(record("known", token_confirmed=True, owner="user:42"))
+            store.create(record("the-name", token_confirmed=True, owner="user:43"))
             connection.exec_driver_sql("UPDATE sessions SET id = replace(id, 'id-', '')")
             connection.exec_driver_sql(blocks[heading][place].replace("%", "%%"))
             rows = connection.exec_driver_sql("SELECT id FROM sessions")

@@ -13,11 +13,10 @@ from sessionsite.sessions.cookie import session_factory_from_settings as cookie_
 from sessionsite.sessions.ini import ConfigurationError
 from sessionsite.sessions.settings import (
     ServerSettings,
-    SQLSettings,
     cookie_settings,
     server_settings,
-    sql_settings,
 )
+from sessionsite.sessions.sql_settings import SQLSettings, sql_settings
 from tests import ROOT
 from tests.harness.refusals import SECRET, check_refusal
 

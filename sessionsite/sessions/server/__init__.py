@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..ini import ConfigurationError, resolve
-from ..settings import PREFIX, server_settings
+from ..owner_store import OwnerStore
+from ..settings import server_settings
+from ..sql_settings import PREFIX
 from ..store import SessionStore, check_store
 from .factory import ServerSessionFactory
 
@@ -17,7 +19,13 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> ServerSessionF
     Raises `ConfigurationError`; with `session.sql.create_table` also `StoreError`.
     """
     server = server_settings(settings)
-    return ServerSessionFactory(store_from_settings(settings), server)
+    store = store_from_settings(settings)
+    if server.max_per_owner is not None and not isinstance(store, OwnerStore):
+        raise ConfigurationError(
+            f"{PREFIX}max_per_owner: {type(store).__name__} finds no sessions by their owner, so "
+            "they can't be counted: inherit from OwnerStore, or remove the key"
+        )
+    return ServerSessionFactory(store, server)
 
 
 def store_from_settings(settings: Mapping[str, Any]) -> SessionStore:

@@ -22,6 +22,7 @@ class Conflict:
 
     Others wait for the lock, and to merge long lists takes time. So the merge comes first, and what
     comes out is stored if the row still holds what went in. `tries`: how often that is left to do.
+    `merged`: what another request has changed is in what comes out.
     """
 
     def __init__(self, base: str, ours: str, call: Callable[..., str]) -> None:
@@ -30,11 +31,13 @@ class Conflict:
         self._ours = ours
         self._call = call
         self._theirs, self._merged = base, ours
+        self.merged = False
         self.tries = TRIES
 
     def merge(self, theirs: str) -> str:
         """Merge into `theirs`, and keep what comes out. Raises `MergeTooLargeError`."""
         self.tries -= 1
+        self.merged = theirs != self._base
         self._merged = self._call(merge_texts, self._base, self._ours, theirs)
         self._theirs = theirs
         return self._merged
@@ -60,4 +63,5 @@ class Conflict:
             return self._merged
         if self.tries and self._ours != self._base:  # with no changes there is nothing to merge
             raise _MergeFirstError(theirs)
+        self.merged = theirs != self._base and self._ours != self._base
         return merge_texts(self._base, self._ours, theirs)

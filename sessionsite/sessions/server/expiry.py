@@ -1,8 +1,10 @@
 """When a session ends, and when its row or its token is due for a change. It only computes."""
 
 import datetime as dt
+import math
 from dataclasses import dataclass
 
+from ..own import LONGEST_AGE
 from ..settings import ServerSettings
 from ..store import Record
 
@@ -25,32 +27,52 @@ class Expiry:
     renewal_time: dt.timedelta | None
     renewal_grace: dt.timedelta
 
+    max_lifetime: dt.timedelta | None
+    """The most that a session's own lifetime can be."""
+
     @classmethod
     def from_settings(cls, settings: ServerSettings) -> "Expiry":
         return cls(
             timeout=_seconds(settings.timeout),
             new_timeout=_seconds(settings.new_timeout or settings.timeout),
             lifetime=_seconds(settings.lifetime),
+            max_lifetime=_seconds(settings.max_lifetime),
             reissue_time=dt.timedelta(seconds=settings.reissue_time),
             renewal_time=_seconds(settings.renewal_time),
             renewal_grace=dt.timedelta(seconds=settings.renewal_grace),
         )
 
     def ends_at(
-        self, created_at: dt.datetime, now: dt.datetime, *, is_new: bool = False
+        self, record: Record, now: dt.datetime, *, is_new: bool = False
     ) -> dt.datetime | None:
         """Return the nearer of idle and absolute end for a session in use at `now`.
 
         `is_new`: its cookie has never come back.
         """
-        timeout = self.new_timeout if is_new else self.timeout
+        timeout = self._timeout_of(record, is_new)
         idle = None if timeout is None else now + timeout
-        absolute = None if self.lifetime is None else created_at + self.lifetime
+        absolute = self.absolute_end(record)
         return min(idle, absolute) if idle and absolute else idle or absolute
+
+    def absolute_end(self, record: Record) -> dt.datetime | None:
+        """Return when the session ends however busy it is."""
+        lifetime = self.lifetime
+        if record.lifetime is not None:  # its own
+            lifetime, most = _seconds(record.lifetime or None), self.max_lifetime
+            if most is not None and (lifetime is None or lifetime > most):
+                lifetime = most  # it was lowered meanwhile
+        return None if lifetime is None else record.created_at + lifetime
+
+    def _timeout_of(self, record: Record, is_new: bool) -> dt.timedelta | None:
+        if record.timeout is not None:  # its own
+            return _seconds(record.timeout or None)
+        # No bot logs in.
+        return self.new_timeout if is_new and record.owner is None else self.timeout
 
     def is_over(self, record: Record, now: dt.datetime) -> bool:
         """Return whether the absolute end has passed: the lifetime was lowered meanwhile."""
-        return self.lifetime is not None and record.created_at + self.lifetime <= now
+        end = self.absolute_end(record)
+        return end is not None and end <= now
 
     def next_end(
         self, record: Record, now: dt.datetime, *, confirmed: bool, touched: bool = False
@@ -61,10 +83,34 @@ class Expiry:
         between; `touched`: at once. `confirmed`: the session's cookie has come back.
         """
         is_new = not confirmed and record.rotated_at is None
-        ends_at, stored = self.ends_at(record.created_at, now, is_new=is_new), record.expires_at
+        ends_at, stored = self.ends_at(record, now, is_new=is_new), record.expires_at
         if touched or ends_at is None or stored is None:
             return ends_at
-        return stored if abs(ends_at - stored) < self.reissue_time else ends_at
+        reissue_time = self.reissue_time
+        if record.timeout:
+            reissue_time = min(reissue_time, dt.timedelta(seconds=record.timeout) / 10)
+        return stored if abs(ends_at - stored) < reissue_time else ends_at
+
+    def cookie_age(self, record: Record, now: dt.datetime, max_age: int | None) -> int | None:
+        """Return the Max-Age of the session's cookie in seconds; None: until the browser closes.
+
+        `max_age`: what a session has that sets nothing. One that has set a lifetime has what
+        remains of it, since the cookie is sent once per token.
+        """
+        if record.persistent is None and record.lifetime is None:
+            return max_age
+        persistent = max_age is not None if record.persistent is None else record.persistent
+        if not persistent:
+            return None
+        end = self.absolute_end(record)
+        return LONGEST_AGE if end is None else max(1, math.ceil((end - now).total_seconds()))
+
+    def needs_cookie(self, before: Record, after: Record, max_age: int | None) -> bool:
+        """Return whether the browser's cookie would end too early, or too late."""
+        old_end, new_end = self.absolute_end(before), self.absolute_end(after)
+        lengthened = old_end is not None and (new_end is None or new_end > old_end)
+        was, is_ = (self.cookie_age(each, each.created_at, max_age) for each in (before, after))
+        return lengthened or (was is None) != (is_ is None)
 
     def renewal_is_due(self, record: Record, now: dt.datetime) -> bool:
         """Return whether it is time for another token (OWASP's renewal time-out)."""

@@ -13,10 +13,13 @@ from pyramid.request import Request
 from zope.interface import implementer
 
 from ..description import SessionDescription
+from ..events import EndReason, SessionEnded, Teller
 from ..interfaces import IServerSessionFactory
 from ..opening import open_session
+from ..own import MAX_SECONDS
 from ..settings import ServerSettings
-from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store
+from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store, utc_now
+from .availability import Availability
 from .expiry import Expiry
 from .saving import SessionRow
 from .session import ServerSession, UnopenedSession
@@ -44,10 +47,6 @@ class Found:
     standing: Standing
 
 
-def utc_now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
 @implementer(IServerSessionFactory)
 class ServerSessionFactory:
     """Makes `request.session`; thread-safe. `now` returns the time, aware and in UTC."""
@@ -71,6 +70,7 @@ class ServerSessionFactory:
         )
         self.cookie = TokenCookie(settings)
         self.expiry = Expiry.from_settings(settings)
+        self.availability = Availability()
 
     def __call__(self, request: Request) -> ServerSession:
         """Return the session of `request`, a new one if it has none. Raises `StoreError`."""
@@ -78,14 +78,16 @@ class ServerSessionFactory:
         return session
 
     def _load(self, request: Request) -> ServerSession:
+        tell = Teller(request)
         failed = request.environ.get(_LOAD_ERROR)
         if failed:  # once is enough: an error page must not wait for the store again
             raise StoreError(str(failed)) from failed
         try:
-            return self._open(request)
+            return self._open(request, tell)
         except StoreError as exc:
             request.environ[_LOAD_ERROR] = exc
             log.error("Session store: %s", exc)
+            self.availability.lost(exc, tell)
             raise
 
     def ping(self) -> None:
@@ -97,10 +99,12 @@ class ServerSessionFactory:
         self.store.load("", self.now())
         self.store.delete("")
 
-    def _open(self, request: Request) -> ServerSession:
+    def _open(self, request: Request, tell: Teller) -> ServerSession:
         presented = self.cookie.read(request)
         now = self.now()
         found = [self._find(credentials, now) for credentials in presented[:MAX_COOKIES]]
+        if presented:
+            self.availability.answered(tell)
         known = [each for each in found if each is not None]
         # Of two tokens of one session the current one counts, wherever its cookie stands.
         known.sort(key=lambda each: each.standing is Standing.CURRENT)
@@ -111,19 +115,23 @@ class ServerSessionFactory:
                 "have been planted: none is opened, and all are cleared",
                 ", ".join(live),
             )
-            return self._session(ambiguous=True)
+            return self._session(tell, ambiguous=True)
         for each in live.values():
             try:
-                return self._session(each.credentials, each.record, each.token_hash)
+                return self._session(tell, each.credentials, each.record, each.token_hash)
             except ValueError as exc:
                 log.warning(_UNREADABLE, each.record.id, exc)
-                return self._session()
+                return self._session(tell)
         for each in known:
-            self._log_or_end(each, now)
-        return self._unopened(request, presented, known)
+            self._log_or_end(each, now, tell)
+        return self._unopened(request, tell, presented, known)
 
     def _unopened(
-        self, request: Request, presented: list[Credentials], known: list[Found]
+        self,
+        request: Request,
+        tell: Teller,
+        presented: list[Credentials],
+        known: list[Found],
     ) -> ServerSession:
         """Return a new session for a request none of whose cookies opens one.
 
@@ -133,10 +141,10 @@ class ServerSessionFactory:
         """
         replaced = [each for each in known if each.standing is Standing.REPLACED]
         if replaced:
-            return self._session(replaced[0].credentials, detached=True)
+            return self._session(tell, replaced[0].credentials, detached=True)
         if presented and request.method not in SAFE_METHODS:
-            return self._session(presented[0])
-        return self._session()
+            return self._session(tell, presented[0])
+        return self._session(tell)
 
     def _find(self, credentials: Credentials, now: dt.datetime) -> Found | None:
         try:
@@ -158,7 +166,7 @@ class ServerSessionFactory:
         stands = standing(record, token_hash, self.expiry, now)
         return Found(credentials, record, token_hash, stands)
 
-    def _log_or_end(self, found: Found, now: dt.datetime) -> None:
+    def _log_or_end(self, found: Found, now: dt.datetime, tell: Teller) -> None:
         """Say what is known of a token that opens nothing; a copied one may end the session."""
         id_ = found.record.id
         if found.standing is not Standing.REUSED:
@@ -168,15 +176,22 @@ class ServerSessionFactory:
         if self.settings.on_reuse != "end":
             return
 
-        def end(newest: Record) -> Record | None:
-            still = standing(newest, found.token_hash, self.expiry, now)
-            return None if still is Standing.REUSED else newest
+        ended: list[Record] = []
 
-        if self.store.update(id_, now, end) is None:
-            log.warning("Session %s: ended, since a token was reused", id_)
+        def end(newest: Record) -> Record | None:
+            ended.clear()
+            if standing(newest, found.token_hash, self.expiry, now) is not Standing.REUSED:
+                return newest
+            ended.append(newest)
+            return None
+
+        self.store.update(id_, now, end)
+        for record in ended:
+            tell.session(SessionEnded, id_, record.owner, reason=EndReason.REUSE)
 
     def _session(
         self,
+        tell: Teller,
         came_with: Credentials | None = None,
         record: Record | None = None,
         token_hash: bytes | None = None,
@@ -190,6 +205,8 @@ class ServerSessionFactory:
             expiry=self.expiry,
             now=self.now,
             settings=self.settings,
+            tell=tell,
+            availability=self.availability,
             presented=token_hash,
             came_with=came_with,
             detached=detached,
@@ -207,6 +224,9 @@ class ServerSessionFactory:
 def _plausible(record: Record) -> bool:
     """Return whether one can reckon with the record's numbers; a hand may have put in any."""
     times = (record.created_at, record.seen_at, record.rotated_at)
-    return record.version < _LAST_VERSION and all(
-        time is None or _FIRST < time < _LAST for time in times
+    return (
+        record.version < _LAST_VERSION
+        and all(time is None or _FIRST < time < _LAST for time in times)
+        and (record.timeout is None or 0 <= record.timeout <= MAX_SECONDS)
+        and (record.lifetime is None or 0 <= record.lifetime <= MAX_SECONDS)
     )

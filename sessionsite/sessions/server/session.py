@@ -14,6 +14,7 @@ from zope.interface import implementer
 
 from ..data import SessionData
 from ..interfaces import IStoredSession
+from ..own import Own
 from ..payload import CSRF_KEY, PayloadError, loads
 from ..response import prevent_caching
 from ..retry import is_error_retryable
@@ -90,6 +91,17 @@ class ServerSession(SessionData):
     def _text(self, data: Mapping[str, Any]) -> str:
         return self._row.dumps(data)
 
+    def _own(self) -> Own:
+        return self._row.own
+
+    def _change_own(self, values: Mapping[str, Any]) -> None:
+        if self._headers_sent and "owner" not in values and "label" not in values:
+            self._refuse_cookie("another lifetime")
+        self._row.change_own(values)
+
+    def _max_lifetime(self) -> int | None:
+        return self._row.max_lifetime
+
     def _invalidate(self) -> None:
         self.clear()
         self._row.end()
@@ -113,6 +125,8 @@ class ServerSession(SessionData):
     def _transact(self, change: Callable[[Self], T]) -> T:
         if self._headers_sent and self._row.record is None:
             self._refuse_cookie("a new session")
+        if self._row.has_changes:  # an owner's lock comes before the row's
+            self._save()
         ours = dict(self)
         before = self._text(ours)
         results: list[T] = []
@@ -139,7 +153,7 @@ class ServerSession(SessionData):
 
     def save_for_response(self, request: Request, error: Exception | None = None) -> None:
         """The automatic save; `error` is what ends the request with no response to tell of it."""
-        if error and not (self._row.record or self._row.ended_id):
+        if error and not (self._row.record or self._row.ended):
             return  # nobody would have the cookie of a new session
         raised = error or getattr(request, "exception", None)  # a DummyRequest has none
         if raised and not (self._set_on_exception and not is_error_retryable(request, raised)):

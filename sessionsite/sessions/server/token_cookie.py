@@ -42,7 +42,16 @@ class Credentials:
         return f"<Credentials of session {self.id}>"  # the token shows nowhere
 
 
-Answer = Credentials | Literal["end"] | None
+@dataclass(frozen=True, slots=True)
+class NewCookie:
+    """A cookie that is to be sent."""
+
+    credentials: Credentials
+    max_age: int | None
+    """Seconds; None: until the browser is closed."""
+
+
+Answer = NewCookie | Literal["end"] | None
 """What the browser is to be told: a new token, that the session has ended, or nothing."""
 
 
@@ -122,7 +131,7 @@ class TokenCookie:
         elif answer is not None:
             self._send(request, response, answer)
 
-    def _send(self, request: Request, response: Response, credentials: Credentials) -> None:
+    def _send(self, request: Request, response: Response, cookie: NewCookie) -> None:
         """Send a token: once, and never again, since a late response would undo a newer one."""
         secure = self._secure(request)
         if secure and _scheme(request) != "https" and not self._warned_of_plain_http:
@@ -133,8 +142,8 @@ class TokenCookie:
                 "and does it send X-Forwarded-Proto?"
             )
         self._path.check(request)
-        value = self._signer.dumps(credentials).decode("ascii")
-        set_session_cookie(response, self._settings, value, self._settings.max_age, secure)
+        value = self._signer.dumps(cookie.credentials).decode("ascii")
+        set_session_cookie(response, self._settings, value, cookie.max_age, secure)
 
     def _secure(self, request: Request) -> bool:
         if self._settings.secure == "auto":

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from ..settings import sql_settings
+from ..sql_settings import sql_settings
 from .creation import create_table
 from .engine import make_engine
 from .store import SQLAlchemyStore

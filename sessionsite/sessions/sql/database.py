@@ -41,6 +41,8 @@ class Database(Protocol):
     """The isolation level of the transaction that creates the table."""
     sweep_lock: sa.Select[Any] | None
     """Gives True to one transaction at a time; None where writers wait for each other anyway."""
+    owner_lock: sa.Select[Any] | None
+    """Waits until no other transaction has the lock `:owner_number`; None likewise."""
 
     @abstractmethod
     def engine_options(self, url: str, timeout: int) -> EngineOptions:

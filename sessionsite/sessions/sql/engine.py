@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ..ini import BOOLEANS, ConfigurationError
-from ..settings import SQLSettings
+from ..sql_settings import SQLSettings
 from .database import Database
 from .postgresql import PostgreSQL
 from .sqlite import SQLite

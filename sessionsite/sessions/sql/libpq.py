@@ -1,7 +1,7 @@
 """libpq: a connection that gives up in time, and statements that run on it without a cursor.
 
 psycopg's cursors find out anew, at each statement, how each Python type becomes an SQL type and
-back. The store knows its ten columns: it prepares each statement once per connection, and has
+back. The store knows its columns: it prepares each statement once per connection, and has
 psycopg's codecs in C send and read the values in PostgreSQL's binary format.
 """
 
@@ -213,6 +213,7 @@ _OIDS: tuple[tuple[type[sa.types.TypeEngine[Any]], int], ...] = (
     (sa.Text, _TEXT),
     (sa.LargeBinary, 17),
     (sa.Boolean, 16),
+    (sa.BigInteger, 20),  # which is an Integer as well
     (sa.Integer, 23),
     (UTCDateTime, 1184),
 )

@@ -31,6 +31,13 @@ class PostgreSQL(Database):
     sweep_lock = sa.select(
         sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(ADVISORY_LOCK + 1)))
     )
+    # The cast makes a value of what is none: psycopg's codecs have no type void.
+    owner_lock = sa.select(
+        sa.cast(
+            sa.func.pg_advisory_xact_lock(sa.bindparam("owner_number", type_=sa.BigInteger)),
+            sa.Text,
+        )
+    )
 
     def engine_options(self, url: str, timeout: int) -> EngineOptions:
         # SQLAlchemy's URL stays empty: libpq's own parser has the last word on what it means.

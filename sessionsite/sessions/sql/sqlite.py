@@ -25,6 +25,7 @@ class SQLite(Database):
     survives_forks = False
     creation_isolation = "SERIALIZABLE"
     sweep_lock = None
+    owner_lock = None
 
     def engine_options(self, url: str, timeout: int) -> EngineOptions:
         made = make_url(url)

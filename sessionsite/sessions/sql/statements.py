@@ -1,15 +1,20 @@
 """The statements of the SQL store, described in SQLAlchemy and compiled once."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
+from ..owner_store import SessionSummary
 from ..store import Record
 from .database import Database, Statement
 from .values import UTCDateTime
 
 COLUMNS = tuple(Record.__dataclass_fields__)
 CHANGEABLE = tuple(name for name in COLUMNS if name not in ("id", "created_at"))
+
+SUMMARY = tuple(name for name in SessionSummary.__dataclass_fields__ if name != "current")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +32,15 @@ class Statements:
     delete: Statement
     count_expired: Statement
     prune: Statement
+    sessions_of: Statement
+    end_owner: Statement
+    latest: Statement
+    batch_end: Statement
+    end_batch: Statement
+    end_rest: Statement
+    counts: Statement
     sweep: Statement | None = None
+    owner_lock: Statement | None = None
 
 
 def compile_statements(
@@ -40,17 +53,7 @@ def compile_statements(
     now = sa.bindparam("now", type_=UTCDateTime)
     alive = sa.or_(c.expires_at.is_(None), c.expires_at > now)
     mine = c.id == sa.bindparam("record_id", type_=sa.Text)
-    expired = (
-        sa.select(c.id)
-        .where(c.expires_at <= now)
-        .order_by(c.expires_at)
-        .limit(sa.bindparam("batch", type_=sa.Integer))
-        .with_for_update(skip_locked=True)
-        # a CTE is evaluated once; a subquery may be again for each row, and pass its LIMIT
-        .cte("expired")
-    )
-
-    described: dict[str, sa.Executable] = {
+    described: dict[str, Any] = {
         "begin": database.begin,
         "commit": sa.text("COMMIT"),
         "rollback": sa.text("ROLLBACK"),
@@ -69,13 +72,65 @@ def compile_statements(
         "update": sa.update(table).where(mine).values({n: sa.bindparam(n) for n in CHANGEABLE}),
         "delete": sa.delete(table).where(mine),
         "count_expired": sa.select(sa.func.count()).where(c.expires_at <= now),
-        "prune": sa.delete(table).where(c.id.in_(sa.select(expired.c.id))).returning(c.id),
-    }
+    } | _of_many(table, alive, now)
     if database.sweep_lock is not None:
         described["sweep"] = database.sweep_lock
+    if database.owner_lock is not None:
+        described["owner_lock"] = database.owner_lock
     return Statements(
         **{name: database.statement(name, each, dialect) for name, each in described.items()}
     )
+
+
+def _of_many(
+    table: sa.TableClause, alive: sa.ColumnElement[bool], now: sa.BindParameter[datetime]
+) -> dict[str, Any]:
+    """Return the statements that find rows otherwise than by the primary key."""
+    c = table.c
+    summary = [c[name] for name in SUMMARY]
+    batch = sa.bindparam("batch", type_=sa.Integer)
+    theirs = c.owner == sa.bindparam("owner", type_=sa.Text)
+    # a CTE is evaluated once; a subquery may be again for each row, and pass its LIMIT
+    expired = (
+        sa.select(c.id)
+        .where(c.expires_at <= now)
+        .order_by(c.expires_at)
+        .limit(batch)
+        .with_for_update(skip_locked=True)
+        .cte("expired")
+    )
+    after = c.id > sa.bindparam("after", type_=sa.Text)
+    older = sa.delete(table).where(
+        after,
+        alive,
+        c.created_at < sa.bindparam("created_before", type_=UTCDateTime),
+        c.seen_at < sa.bindparam("seen_before", type_=UTCDateTime),
+    )
+    count = sa.func.count
+    return {
+        "prune": sa.delete(table).where(c.id.in_(sa.select(expired.c.id))).returning(*summary),
+        "sessions_of": sa.select(*summary).where(theirs, alive).order_by(c.seen_at.desc(), c.id),
+        "end_owner": sa.delete(table)
+        .where(theirs, alive, c.id != sa.bindparam("except_id", type_=sa.Text))
+        .returning(*summary),
+        "latest": sa.select(*summary)
+        .where(alive)
+        .order_by(sa.nulls_first(c.expires_at.desc()))
+        .limit(batch),
+        "batch_end": sa.select(c.id)
+        .where(after)
+        .order_by(c.id)
+        .limit(sa.literal_column("1"))
+        .offset(sa.bindparam("skip", type_=sa.Integer)),
+        "end_batch": older.where(c.id <= sa.bindparam("to", type_=sa.Text)).returning(*summary),
+        "end_rest": older.returning(*summary),
+        "counts": sa.select(
+            sa.select(count()).select_from(table).scalar_subquery(),
+            sa.select(count()).where(c.expires_at <= now).scalar_subquery(),
+            sa.select(count()).where(c.owner.is_not(None)).scalar_subquery(),
+            sa.select(count(c.owner.distinct())).where(c.owner.is_not(None)).scalar_subquery(),
+        ),
+    }
 
 
 def _in_utc(table: sa.TableClause) -> sa.TableClause:

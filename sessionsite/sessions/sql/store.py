@@ -5,75 +5,38 @@ driver's own connection, which saves most of what a statement costs. A statement
 work runs in AUTOCOMMIT mode: one round trip, no BEGIN, no COMMIT.
 """
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from threading import get_ident
-from typing import Any, TypeVar, cast
+from types import NoneType
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
-from .. import forks
-from ..store import MalformedRecordError, Record, RecordExistsError, SessionStore, StoreError
-from .connections import CircuitBreaker, ConflictError, Lease, LostConnectionError
+from ..owner_store import OwnerStore, SessionCounts, SessionSummary
+from ..store import MalformedRecordError, Record, RecordExistsError, StoreError
+from .connections import ConflictError, LostConnectionError
 from .database import Statement
-from .engine import database_of
-from .statements import CHANGEABLE, COLUMNS, compile_statements
-from .store_pool import StorePool
-from .values import one_line
+from .runner import StatementRunner
+from .statements import CHANGEABLE, COLUMNS
 
 T = TypeVar("T")
-_TRIES = 5  # of a transaction that conflicts with others
+_BYTES, _TEXT, _WHOLE = (bytes, NoneType), (str, NoneType), (int, NoneType)
+_BATCH = 1000  # rows
 _MAX_LIMIT = 2**31 - 1  # what PostgreSQL's integer holds
-_TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
 
 
-class SQLAlchemyStore(SessionStore, forks.Forked):
-    """`SessionStore` over one table; thread-safe. Times are stored to the microsecond."""
+class SQLAlchemyStore(StatementRunner, OwnerStore):
+    """`OwnerStore` over one table; thread-safe. Times are stored to the microsecond."""
 
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
         """Take an engine that `make_engine` has made: the store's own, with its pool and driver."""
-        if not isinstance(engine.pool, StorePool):
-            raise TypeError("the store needs an engine of its own, from make_engine")
-        self.engine = engine
-        self.table = table
-        self._database = database_of(engine)
+        super().__init__(engine, table)
         self.where = self._database.where
-        self._driver: Any = engine.dialect.loaded_dbapi
-        self._statements = compile_statements(table, self._database, engine.dialect)
-        self._breaker = CircuitBreaker()
-        self._in_transaction: set[int] = set()  # threads
-        self._sweeping: dict[int, Any] = {}  # the connection, by the thread
-        self._drained: dict[int, StorePool] = {}  # by the thread that forks
-        forks.watch(self)
-
-    def before_fork(self) -> None:
-        if not self._database.survives_forks:
-            thread = get_ident()
-            pool = self._pool
-            pool.drain(held=int(thread in self._in_transaction))
-            self._drained[thread] = pool
-
-    def after_fork_in_parent(self) -> None:
-        if pool := self._drained.pop(get_ident(), None):
-            pool.resume()
-
-    def after_fork_in_child(self) -> None:
-        inherited = self._pool.open
-        self.engine.dispose(close=False)
-        self._drained.clear()
-        self._breaker = CircuitBreaker()
-        if inherited and not self._database.survives_forks:
-            self._breaker.shut(
-                "this process was forked while a connection to the file was open, which corrupts "
-                "SQLite databases: start it anew"
-            )
-
-    @property
-    def _pool(self) -> StorePool:
-        return cast(StorePool, self.engine.pool)  # another one after `dispose`
 
     def create(self, record: Record) -> None:
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
@@ -141,13 +104,6 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             raise raised[0]
         return stored
 
-    def _again(self, work: Callable[..., T], *args: Any) -> T:
-        """Call `work` until no parallel transaction is first, `_TRIES` times at most."""
-        for _ in range(_TRIES - 1):
-            with suppress(ConflictError):
-                return work(*args)
-        return work(*args)
-
     def _update(
         self, id: str, now: datetime, change: Callable[[Record], Record | None]
     ) -> Record | None:
@@ -180,21 +136,20 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             return self._execute(self._statements.delete, values) == 1
 
     def prune(self, now: datetime, limit: int) -> int:
+        return len(self.prune_batch(now, limit))
+
+    def prune_batch(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
+        statements = self._statements
         values = {"now": now, "batch": min(limit, _MAX_LIMIT)}
-        connection = self._sweeping.get(get_ident())
-        if connection is None:
-            return self._execute(self._statements.prune, values)
-        # A second connection might be one too many. Each batch is a transaction, lock included.
-        _, count = self._statements.prune.run(connection, values)
-        for statement in (self._statements.commit, self._statements.begin, self._statements.sweep):
-            assert statement is not None
-            statement.run(connection, {})
-        return count
+        deleted = self._summaries(statements.prune, values)
+        if (held := self._held.get(get_ident())) and statements.sweep is not None:
+            # Inside `sweeping`: each batch is a transaction, lock included.
+            for statement in (statements.commit, statements.begin, statements.sweep):
+                statement.run(held, {})
+        return deleted
 
     def count_expired(self, now: datetime) -> int:
-        with self._connection() as connection:
-            rows, _ = self._statements.count_expired.run(connection, {"now": now})
-        count: int = rows[0][0]
+        count: int = self._fetch(self._statements.count_expired, {"now": now})[0][0]
         return count
 
     @contextmanager
@@ -205,48 +160,62 @@ class SQLAlchemyStore(SessionStore, forks.Forked):
             return
         with self._connection() as connection, self._transaction(connection):
             rows, _ = lock.run(connection, {})
-            self._sweeping[get_ident()] = connection
-            try:
+            with self._holding(connection):  # a second connection might be one too many
                 yield rows[0][0]
-            finally:
-                del self._sweeping[get_ident()]
 
-    def close(self) -> None:
-        self.engine.dispose()
+    def sessions_of(self, owner: str, now: datetime) -> Sequence[SessionSummary]:
+        return self._summaries(self._statements.sessions_of, {"owner": owner, "now": now})
 
-    def _execute(self, statement: Statement, values: Mapping[str, Any]) -> int:
-        """Run one statement, return how many rows it wrote."""
-        with self._connection() as connection:
-            _, count = statement.run(connection, values)
-        return count
+    def end_owner(
+        self, owner: str, now: datetime, except_id: str | None = None
+    ) -> Sequence[SessionSummary]:
+        values = {"owner": owner, "now": now, "except_id": except_id or ""}  # no id is empty
+        return self._summaries(self._statements.end_owner, values)
 
-    def _connection(self, *, waits: bool = True) -> Lease:
-        """Lease a connection; `waits`: a statement may have to wait for a row's lock."""
-        forks.notice()
-        return Lease(self.engine, self._database, self._breaker, self._explain, waits=waits)
+    def with_owner_locked(self, owner: str, work: Callable[[], T]) -> T:
+        answer: T = self._again(self._locked, owner, work)
+        return answer
 
-    @contextmanager
-    def _transaction(self, connection: Any) -> Iterator[None]:
-        statements = self._statements
-        process, thread = os.getpid(), get_ident()
-        statements.begin.run(connection, {})
-        self._in_transaction.add(thread)
-        try:
-            yield
-        except self._driver.Error:
-            raise  # the connection is thrown away, and the transaction with it
-        except Exception:  # no interruption: that leaves a busy connection, thrown away as well
-            if process == os.getpid():
-                statements.rollback.run(connection, {})
-            raise
-        finally:
-            self._in_transaction.discard(thread)
-        statements.commit.run(connection, {})
+    def _locked(self, owner: str, work: Callable[[], T]) -> T:
+        lock = self._statements.owner_lock
+        with self._connection() as connection, self._transaction(connection):
+            if lock is not None:
+                lock.run(connection, {"owner_number": self._number_of(owner)})
+            with self._holding(connection):
+                return work()
 
-    def _explain(self, exc: Exception) -> str:
-        if self._database.is_missing_table(exc):
-            return f"there is no table {self.table.fullname}: {_TABLE_IS_MISSING}"
-        return one_line(exc)
+    def _number_of(self, owner: str) -> int:
+        """Return what this table's processes agree on for `owner`: 64 bits, as locks have them."""
+        name = f"{self.table.fullname}\0{owner}".encode()
+        return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
+
+    def latest(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
+        values = {"now": now, "batch": min(limit, _MAX_LIMIT)}
+        return self._summaries(self._statements.latest, values)
+
+    def end_older(
+        self, now: datetime, created_before: datetime, seen_before: datetime
+    ) -> Iterator[Sequence[SessionSummary]]:
+        times = {"now": now, "created_before": created_before, "seen_before": seen_before}
+        after = ""  # no id is empty
+        while True:
+            # The database's own order, which Python's need not be.
+            bounds = self._fetch(self._statements.batch_end, {"after": after, "skip": _BATCH - 1})
+            if not bounds:
+                break
+            bound = {"after": after, "to": bounds[0][0]}
+            yield self._summaries(self._statements.end_batch, times | bound)
+            after = bounds[0][0]
+        yield self._summaries(self._statements.end_rest, times | {"after": after})
+
+    def counts(self, now: datetime) -> SessionCounts:
+        rows = self._fetch(self._statements.counts, {"now": now})
+        total, expired, owned, owners = rows[0]
+        return SessionCounts(live=total - expired, expired=expired, owned=owned, owners=owners)
+
+    def _summaries(self, statement: Statement, values: Mapping[str, Any]) -> list[SessionSummary]:
+        rows = self._again(self._fetch, statement, values)
+        return [SessionSummary(*row) for row in rows]
 
 
 def _record(row: Sequence[Any]) -> Record:
@@ -256,12 +225,14 @@ def _record(row: Sequence[Any]) -> Record:
         isinstance(record.payload, str)
         and isinstance(record.version, int)
         and isinstance(record.token_hash, bytes)
-        and isinstance(record.old_token_hash, bytes | None)
+        and isinstance(record.old_token_hash, _BYTES)
+        and isinstance(record.owner, _TEXT)
+        and isinstance(record.label, _TEXT)
+        and isinstance(record.timeout, _WHOLE)
+        and isinstance(record.lifetime, _WHOLE)
     ):
         return record
-    raise MalformedRecordError(
-        f"the row of session {row[0]}: payload, version or a token's hash is of another type"
-    )
+    raise MalformedRecordError(f"the row of session {row[0]}: a value of another type")
 
 
 def _refuse_in_a_child_of(process: int) -> None:

@@ -12,10 +12,11 @@ def sessions_table(
     own, so that Alembic writes migrations which need nothing of ours. On SQLite the store keeps
     times in UTC, and SQLAlchemy reads them back without a zone.
 
-    Every statement but the pruner's goes by the primary key, and `expires_at` is the only other
-    index: neither a save nor a rotation changes one.
+    What a request does goes by the primary key. The other two indexes are for the pruner, and for
+    lists and ends by owner: neither a save nor a rotation changes one.
     """
     time = sa.DateTime(timezone=True)
+    has_owner = sa.text("owner IS NOT NULL")
     no = sa.text("false")  # as both databases have it: one migration runs on either
     return sa.Table(
         name,
@@ -32,7 +33,14 @@ def sessions_table(
         sa.Column("old_token_valid", sa.Boolean, nullable=False, server_default=no),
         sa.Column("rotated_at", time),
         sa.Column("token_confirmed", sa.Boolean, nullable=False, server_default=no),
+        owner := sa.Column("owner", sa.Text),
+        sa.Column("label", sa.Text),
+        sa.Column("timeout", sa.Integer),
+        sa.Column("lifetime", sa.Integer),
+        sa.Column("persistent", sa.Boolean),
         sa.Index(f"{name}_expires_at", "expires_at"),
+        # most sessions of most sites have no owner
+        sa.Index(f"{name}_owner", owner, postgresql_where=has_owner, sqlite_where=has_owner),
         schema=schema,
         # room in each page for the next version of its rows (PostgreSQL: HOT updates)
         postgresql_with={"fillfactor": 80},

@@ -106,8 +106,8 @@ def open_any_row(patch: Patch) -> None:
 def adopt(patch: Patch) -> None:
     open_ = ServerSessionFactory._open
 
-    def opened(self: Any, request: Any) -> Any:
-        session = open_(self, request)
+    def opened(self: Any, request: Any, tell: Any) -> Any:
+        session = open_(self, request, tell)
         if session.new and (presented := self.cookie.read(request)):
             session._row.id = presented[0].id
             tokens = [presented[0].token]
@@ -136,7 +136,7 @@ def leave_the_row(patch: Patch) -> None:
 
     def ended(self: Any) -> None:
         end(self)
-        self.ended_id = None
+        self.ended = None
 
     patch.setattr(SessionRow, "end", ended)
 
@@ -145,7 +145,7 @@ def clear_for_the_second(patch: Patch) -> None:
     delete = SessionRow._delete_ended
 
     def deleted(self: Any) -> None:
-        asked = self.ended_id is not None
+        asked = self.ended is not None
         delete(self)
         if asked:
             self.spent, self.answer = False, "end"

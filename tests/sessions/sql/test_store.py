@@ -17,7 +17,7 @@ from pyramid.request import Request
 from sessionsite.sessions.server.factory import ServerSessionFactory
 from sessionsite.sessions.server.session import ServerSession
 from sessionsite.sessions.server.token_cookie import Credentials, hash_token, new_token
-from sessionsite.sessions.settings import ServerSettings, sql_settings
+from sessionsite.sessions.settings import ServerSettings
 from sessionsite.sessions.sql import (
     SQLAlchemyStore,
     create_table,
@@ -25,6 +25,7 @@ from sessionsite.sessions.sql import (
     sessions_table,
     sqlite,
 )
+from sessionsite.sessions.sql_settings import sql_settings
 from sessionsite.sessions.store import MalformedRecordError, Record, RecordExistsError, StoreError
 from sessionsite.testing import START, in_parallel, record
 from tests.harness.observing import until

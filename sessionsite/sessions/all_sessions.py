@@ -1,0 +1,109 @@
+"""The sessions of all visitors: listed by owner, and ended from outside.
+
+`request.session_store` is one. What it ends is over at the next request, in every process.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from pyramid.interfaces import ISessionFactory
+from pyramid.registry import Registry
+from pyramid.request import Request
+
+from .events import EndReason, SessionEnded, Teller
+from .interfaces import IServerSessionFactory
+from .owner_store import OwnerStore, SessionSummary
+from .store import MalformedRecordError, Record, SessionStore, utc_now
+
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+
+
+class AllSessions:
+    """What an app asks about sessions other than that of the request.
+
+    Each method raises `StoreError`, and TypeError where the store finds no sessions by owner.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        now: Callable[[], datetime] = utc_now,
+        registry: Registry | None = None,
+        request: Request | None = None,
+    ) -> None:
+        """`registry`: whose subscribers are told what ends. `request`: the one that asks."""
+        self._store = store
+        self._now = now
+        self._tell = Teller(request, registry)
+        self._request = request
+
+    def sessions_of(self, owner: str) -> Sequence[SessionSummary]:
+        """Return the owner's sessions, the last used first; `current` marks the request's own."""
+        found = self._owner_store().sessions_of(owner, self._now())
+        current = self._current_id()
+        return [replace(each, current=True) if each.id == current else each for each in found]
+
+    def end(self, id: str) -> bool:
+        """End one session; return whether there was one. Ask first whose it is."""
+        ended: list[Record] = []
+        try:
+            self._store.update(id, self._now(), ended.append)
+        except MalformedRecordError:  # it was edited by hand: it ends all the same
+            return self._store.delete(id)
+        for record in ended[-1:]:
+            self._tell.session(SessionEnded, id, record.owner, reason=EndReason.REVOKED)
+        return bool(ended)
+
+    def end_owner(self, owner: str, except_id: str | None = None) -> int:
+        """End the owner's sessions, the one with `except_id` aside; return how many.
+
+        All that were the owner's when it was called have ended when it returns. A login that runs
+        at the same time is either ended, or newer than the call.
+        """
+        return self._ended(self._owner_store().end_owner(owner, self._now(), except_id))
+
+    def end_all(self, before: datetime | None = None) -> int:
+        """End all sessions that were created before a time, by default now; return how many."""
+        return sum(self.end_older(created_before=before))
+
+    def end_older(
+        self, created_before: datetime | None = None, unused_since: datetime | None = None
+    ) -> Iterator[int]:
+        """End the sessions that are older by both times; yield how many, batch by batch."""
+        now = self._now()
+        batches = self._owner_store().end_older(now, created_before or now, unused_since or _NEVER)
+        for batch in batches:
+            yield self._ended(batch)
+
+    def _ended(self, summaries: Sequence[SessionSummary]) -> int:
+        for each in summaries:
+            self._tell.session(SessionEnded, each.id, each.owner, reason=EndReason.REVOKED)
+        return len(summaries)
+
+    def _current_id(self) -> str | None:
+        if self._request is None:
+            return None
+        id_: str | None = getattr(self._request.session, "id", None)
+        return id_
+
+    def _owner_store(self) -> OwnerStore:
+        if isinstance(self._store, OwnerStore):
+            return self._store
+        raise TypeError(
+            f"{type(self._store).__name__} finds no sessions by their owner: inherit from "
+            "OwnerStore, and write what has no default there"
+        )
+
+
+def all_sessions(registry: Registry, request: Request | None = None) -> AllSessions | None:
+    """Return the sessions of the app; None where its session factory keeps them in no store."""
+    factory = registry.queryUtility(ISessionFactory)
+    if not IServerSessionFactory.providedBy(factory):
+        return None
+    return AllSessions(factory.store, factory.now, registry, request)
+
+
+def session_store(request: Request) -> AllSessions | None:
+    """`request.session_store`."""
+    return all_sessions(request.registry, request)

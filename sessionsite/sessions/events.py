@@ -1,0 +1,134 @@
+"""What happens to sessions and to the store, as Pyramid events.
+
+    @subscriber(SessionEnded)
+    def count(event): ...
+
+An event is told after the fact has been stored, at most once, by the process that did it; if that
+process dies in between, nobody is told. What a subscriber raises is logged, and breaks nothing.
+The log lines are made from the events.
+"""
+
+import logging
+import weakref
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, ClassVar
+
+from pyramid.registry import Registry
+from pyramid.request import Request
+
+log = logging.getLogger(__name__)
+
+
+class EndReason(StrEnum):
+    """Why a session has ended."""
+
+    LOGOUT = "logout"
+    """`invalidate()` was called."""
+    IDLE = "idle"
+    """It was not used for too long; told when its row is pruned."""
+    ABSOLUTE = "absolute"
+    """Its lifetime was over; told when its row is pruned."""
+    REVOKED = "revoked"
+    """It was ended from outside."""
+    REUSE = "reused token"
+    """A token that was replaced came back: `session.on_reuse`."""
+    LIMIT = "limit"
+    """Its owner began another one: `session.max_per_owner`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEvent:
+    """`request` is None where there is none; `owner` is None for nobody's session."""
+
+    level: ClassVar[int] = logging.INFO
+    text: ClassVar[str]
+    """The log line, with the session's id as its one argument."""
+
+    request: Request | None = None
+    id: str
+    owner: str | None = None
+
+
+class SessionCreated(SessionEvent):
+    """A session has a row now."""
+
+    text = "Session %s: created"
+
+
+class SessionRotated(SessionEvent):
+    """A session has a new token."""
+
+    text = "Session %s: new token"
+
+
+class SessionMerged(SessionEvent):
+    """What two requests at once put into a session was merged."""
+
+    level = logging.DEBUG
+    text = "Session %s: merged with what another request has stored meanwhile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionEnded(SessionEvent):
+    """A session has no row any more."""
+
+    text = "Session %s: ended"
+
+    reason: EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreUnavailable:
+    """This process can't reach the store, and could before."""
+
+    request: Request | None = None
+    reason: str
+    """The error's text; it names no password."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreBack:
+    """This process can reach the store again."""
+
+    request: Request | None = None
+
+
+_LEVELS = {
+    EndReason.REUSE: logging.WARNING,
+    EndReason.IDLE: logging.DEBUG,  # the pruner says how many there were
+    EndReason.ABSOLUTE: logging.DEBUG,
+}
+
+
+class Teller:
+    """Tells the events of one request, to which it keeps a weak reference: no cycle."""
+
+    __slots__ = ("_registry", "_request")
+
+    def __init__(self, request: Request | None = None, registry: Registry | None = None) -> None:
+        self._request = None if request is None else weakref.ref(request)
+        self._registry = registry or getattr(request, "registry", None)
+
+    def session(self, kind: type[SessionEvent], id: str, owner: str | None, **more: Any) -> None:
+        """Log and tell what has happened to a session."""
+        level = _LEVELS.get(more.get("reason", ""), kind.level)
+        reason = f" ({more['reason']})" if more else ""
+        log.log(level, kind.text + "%s", id, reason)
+        self._tell(kind, id=id, owner=owner, **more)
+
+    def unavailable(self, reason: str) -> None:
+        self._tell(StoreUnavailable, reason=reason)
+
+    def back(self) -> None:
+        log.info("Session store: back")
+        self._tell(StoreBack)
+
+    def _tell(self, kind: type[Any], **values: Any) -> None:
+        if self._registry is None or not self._registry.has_listeners:
+            return
+        request = None if self._request is None else self._request()
+        try:
+            self._registry.notify(kind(request=request, **values))
+        except Exception:
+            log.exception("A subscriber to %s has failed", kind.__name__)
