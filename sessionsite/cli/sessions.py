@@ -17,7 +17,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON, a line per session.")
 
 
-class Age(click.ParamType):
+class Age(click.ParamType):  # type: ignore[type-arg]  # older ones take no argument
     """A length of time on the command line: 90s, 20m, 12h, 30d, 2w."""
 
     name = "age"

@@ -11,14 +11,13 @@ from pyramid.interfaces import ISessionFactory
 from sessionsite.sessions import (
     AllSessions,
     SessionLimitError,
-    SessionStore,
     all_sessions,
     login,
 )
-from sessionsite.sessions.memory import MemoryStore
 from sessionsite.testing import in_parallel
 from tests.contract.kit import Kit, begin, on_servers
 from tests.harness.visitor import Visitor
+from tests.sessions.own_store import KeyAndValue
 
 pytestmark = on_servers
 
@@ -261,14 +260,7 @@ def begin_with(factory: Any) -> Visitor:
 
 
 def test_a_store_without_owners_says_so(kit: Kit) -> None:
-    class KeyAndValue(SessionStore):
-        def __init__(self, store: Any) -> None:
-            for name in ("create", "load", "save", "update", "delete", "prune"):
-                setattr(self, name, getattr(store, name))
-
-        create = load = save = update = delete = prune = NotImplemented
-
-    kit.store = KeyAndValue(MemoryStore())
+    kit.store = KeyAndValue()
     visitor = begin(kit)
     store = asked(visitor)
     with pytest.raises(TypeError, match="KeyAndValue finds no sessions by their owner"):

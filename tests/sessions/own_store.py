@@ -11,6 +11,7 @@ from sessionsite.sessions import (
     IServerSessionFactory,
     MemoryStore,
     ServerSessionFactory,
+    SessionStore,
     StoreError,
     server_settings,
 )
@@ -32,6 +33,21 @@ class NamedStore(MemoryStore):
 
     def close(self) -> None:
         self.closed += 1
+
+
+class KeyAndValue(SessionStore):
+    """A store that keeps each row by its id, and finds none by its owner."""
+
+    create = load = save = update = delete = prune = NotImplemented
+
+    def __init__(self) -> None:
+        store = MemoryStore()
+        for name in ("create", "load", "save", "update", "delete", "prune"):
+            setattr(self, name, getattr(store, name))
+
+
+def key_and_value(settings: Mapping[str, Any]) -> KeyAndValue:
+    return KeyAndValue()
 
 
 def store_from_settings(settings: Mapping[str, Any]) -> NamedStore:

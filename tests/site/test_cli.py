@@ -1,6 +1,5 @@
 """The `sessionsite` command, on SQLite and PostgreSQL."""
 
-import gc
 import os
 import pty
 import re
@@ -8,7 +7,7 @@ import signal
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -17,42 +16,18 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from sessionsite.cli import main, table
+from sessionsite.cli import table
 from sessionsite.sessions import prune_all
 from sessionsite.sessions.checks import MIN_SECRET_LENGTH
 from sessionsite.testing import record
 from tests import ROOT
 from tests.harness import free_port
+from tests.harness.commands import PRODUCTION, Run, one_line
 from tests.harness.stores import sql_store
 
-PRODUCTION = str(ROOT / "production.ini")
 SCRIPT = str(Path(sysconfig.get_path("scripts")) / "sessionsite")
 PAST = datetime.now(UTC) - timedelta(seconds=1)
 FUTURE = PAST + timedelta(hours=1)
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command in this process; its exit status, stdout and stderr."""
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        capsys.readouterr()
-        status = main(argv)
-        gc.collect()  # what was left open is an error of this test, not of a later one
-        return status, *capsys.readouterr()
-
-    return run
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
-def url(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """An empty database, the one of production.ini. No command here needs SESSION_SECRET."""
-    url: str = request.getfixturevalue(f"{request.param}_url")
-    monkeypatch.setenv("DATABASE_URL", url)
-    monkeypatch.delenv("SESSION_SECRET", raising=False)
-    return url
 
 
 def fill(url: str, expired: int, alive: int = 1) -> None:
@@ -72,13 +47,6 @@ def select(url: str, statement: str) -> Any:
             return connection.scalar(sa.text(statement))
     finally:
         engine.dispose()
-
-
-def one_line(stderr: str) -> str:
-    """What a failed command prints: one line, which begins with the command's name."""
-    (line,) = stderr.splitlines()
-    assert line.startswith("sessionsite: ")
-    return line
 
 
 # init-db
@@ -113,9 +81,8 @@ def test_init_db_refuses_another_table_of_that_name(run: Run, url: str) -> None:
     engine.dispose()
     status, stdout, stderr = run("init-db", PRODUCTION)
     assert (status, stdout) == (1, "")
-    assert (
-        "sessions exists, but lacks the columns created_at, expires_at, old_token_hash"
-        in one_line(stderr)
+    assert "sessions exists, but lacks the columns created_at, expires_at, label" in one_line(
+        stderr
     )
 
 

@@ -44,7 +44,7 @@ IMPORTS = {
     "testing.parallel": {"testing.records"} | SITE,
     "testing.failures": {"testing.records"} | SITE,
     "testing.visitor": set(),
-    "cli": {"cli.group", "cli.secret", "cli.table"} | SITE,
+    "cli": {"cli.group", "cli.secret", "cli.sessions", "cli.table"} | SITE,
     "cli.group": set(),
     "cli.config": {"secret_file", "sessions.server"} | SITE,
     "cli.secret": {"cli.group"},
@@ -65,6 +65,7 @@ IMPORTS = {
     "sessions.login": set(),
     "sessions.own": set(),
     "sessions.owner_store": {"sessions.store"},
+    "cli.sessions": {"cli.config", "cli.group"} | SITE,
     "sessions.store": set(),
     "sessions.payload": set(),
     "sessions.data": {"sessions.own", "sessions.payload"},
@@ -102,6 +103,7 @@ IMPORTS = {
     "sessions.cookie": {
         "sessions.checks", "sessions.cookie_session", "sessions.cookie_state",
         "sessions.description", "sessions.interfaces", "sessions.opening", "sessions.settings",
+        "sessions.store",
     },
     "sessions.cookie_session": {
         "sessions.cookie_state", "sessions.data", "sessions.interfaces", "sessions.own",

@@ -1,0 +1,16 @@
+"""The `sessionsite` command, run in the test's own process."""
+
+from collections.abc import Callable
+
+from tests import ROOT
+
+PRODUCTION = str(ROOT / "production.ini")
+Run = Callable[..., tuple[int, str, str]]
+"""Runs a command line; returns its exit status, stdout and stderr."""
+
+
+def one_line(stderr: str) -> str:
+    """What a failed command prints: one line, which begins with the command's name."""
+    (line,) = stderr.splitlines()
+    assert line.startswith("sessionsite: ")
+    return line
