@@ -7,6 +7,8 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 REQUIRES = [
+    # the steps of `sessionsite upgrade-db`; a server loads it only to create its table
+    "alembic >= 1.16",
     "click >= 8.2",
     "psycopg[binary] >= 3.2",
     "pyramid >= 2.1",
@@ -22,8 +24,6 @@ EXTRAS = {
     "dev": ["pyramid_debugtoolbar"],
     "lint": ["mypy", "ruff"],
     "testing": [
-        # a host app's migrations
-        "alembic",
         # axe-core, with the call that runs it in a page
         "axe-playwright-python",
         "coverage >= 7.10",

@@ -14,7 +14,7 @@ from pyramid.view import exception_view_config, notfound_view_config, view_confi
 
 from .routes import links
 from .session_info import policy, session_details
-from .sessions import RETRY_AFTER, StoreError, ping
+from .sessions import RETRY_AFTER, StoreError, ping, remark
 
 log = logging.getLogger(__name__)
 
@@ -93,10 +93,11 @@ def healthz(request: Request) -> dict[str, str]:
     request.response.cache_control.no_store = True
     try:
         ping(request.registry)
+        said = remark(request.registry)
     except StoreError:
         request.response.status_int = 503
         return {"status": "error", "store": "unreachable"}
-    return {"status": "ok"}
+    return {"status": "ok"} | ({"remark": said} if said else {})
 
 
 @view_config(route_name="favicon", request_method="GET")

@@ -23,6 +23,23 @@ def init_db(config_uri: str) -> None:
     click.echo(f"Table {store.table.fullname}: {'created' if created else 'is there already'}")
 
 
+@commands.command("upgrade-db")
+@config_uri
+def upgrade_db(config_uri: str) -> None:
+    """Bring the table of sessions to the version that this program needs.
+
+    The site goes on meanwhile, and needs the upgrade before its new version starts.
+    """
+    with open_store(config_uri) as store:
+        from ..sessions.sql import SQLAlchemyStore, upgrade_table
+
+        if not isinstance(store, SQLAlchemyStore):
+            raise click.ClickException(f"{config_uri} keeps its sessions in no table of ours")
+        before, after = upgrade_table(store.engine, store.table)
+    said = f"is at version {after} already" if before == after else f"version {before} -> {after}"
+    click.echo(f"Table {store.table.fullname}: {said}")
+
+
 @commands.command()
 @config_uri
 @click.option(

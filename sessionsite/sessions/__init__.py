@@ -105,6 +105,7 @@ __all__ = [
     "logout",
     "ping",
     "prune_all",
+    "remark",
     "server_settings",
     "session_factory",
     "stored_as",
@@ -136,6 +137,28 @@ def ping(registry: Registry) -> None:
         factory.ping()
 
 
+def remark(registry: Registry) -> str | None:
+    """Return what is wrong with the store though it answers, for an operator; or None.
+
+    Raises `StoreError`.
+    """
+    factory = registry.queryUtility(ISessionFactory)
+    if not IServerSessionFactory.providedBy(factory):
+        return None
+    said: str | None = factory.store.remark()
+    return said
+
+
+def _check_store(event: ApplicationCreated) -> None:
+    try:
+        said = remark(event.app.registry)
+    except StoreError as exc:
+        log.warning("Session store: could not be checked at start: %s", exc)
+    else:
+        if said:
+            log.error("Session store: %s", said)
+
+
 def _prevent_caching(event: NewResponse) -> None:
     session = event.request.__dict__.get("session")  # not request.session: that would open one
     # Ours see to it themselves, later.
@@ -161,6 +184,7 @@ def includeme(config: Configurator) -> None:
         config.set_session_factory(factory)
     config.add_request_method(session_store, reify=True)
     config.add_subscriber(_warn_of_toolbar, ApplicationCreated)
+    config.add_subscriber(_check_store, ApplicationCreated)
     # It also starts the pruner, for any factory that provides IServerSessionFactory.
     config.include(".policy")
     config.add_tween(SAVE_TWEEN, under=INGRESS, over=["pyramid_tm.tm_tween_factory", EXCVIEW])

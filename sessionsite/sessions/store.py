@@ -180,6 +180,10 @@ class SessionStore(Protocol):
         """Return how many rows there are to prune; None where that is not known."""
         return None
 
+    def remark(self) -> str | None:
+        """Return what is wrong with the store though it answers, for an operator; or None."""
+        return None
+
     def close(self) -> None:
         """Give back what the store holds: connections, files. The next call may open them anew."""
         return

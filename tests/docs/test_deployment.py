@@ -65,7 +65,7 @@ def test_the_table_made_by_hand_is_the_one_that_init_db_makes(postgres: Postgres
         connection.execute(block("The table by hand", "sql"))
     create_table(by_code)
     assert catalog(by_hand) == catalog(by_code)
-    assert len(catalog(by_hand)["columns"]) == 16
+    assert len(catalog(by_hand)["columns"]) == 17
 
 
 @pytest.fixture

@@ -54,6 +54,10 @@ class Browser:
         self._where = urlsplit(url)
         self._trust = ssl.create_default_context(cafile=certificate) if certificate else None
 
+    def turn_to(self, url: str) -> None:
+        """Send what follows to another process, with the cookies of this one."""
+        self._where = urlsplit(url)
+
     def get(
         self, path: str = "/", headers: Mapping[str, str] | None = None, source: str = "127.0.0.1"
     ) -> Answer:

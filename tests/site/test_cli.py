@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import sysconfig
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import version
@@ -22,10 +21,9 @@ from sessionsite.sessions.checks import MIN_SECRET_LENGTH
 from sessionsite.testing import record
 from tests import ROOT
 from tests.harness import free_port
-from tests.harness.commands import PRODUCTION, Run, one_line
+from tests.harness.commands import PRODUCTION, SCRIPT, Run, one_line
 from tests.harness.stores import sql_store
 
-SCRIPT = str(Path(sysconfig.get_path("scripts")) / "sessionsite")
 PAST = datetime.now(UTC) - timedelta(seconds=1)
 FUTURE = PAST + timedelta(hours=1)
 

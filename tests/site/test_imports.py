@@ -66,6 +66,14 @@ IMPORTS = {
     "sessions.own": set(),
     "sessions.owner_store": {"sessions.store"},
     "cli.sessions": {"cli.config", "cli.group"} | SITE,
+    "sessions.sql.migrations": set(),
+    "sessions.sql.migrations.env": set(),
+    "sessions.sql.migrations.versions": set(),
+    "sessions.sql.migrations.versions.v0001_table": set(),
+    "sessions.sql.migrations.versions.v0002_owner": set(),
+    "sessions.sql.upgrade": {
+        "sessions.sql.database", "sessions.sql.engine", "sessions.sql.values", "sessions.store",
+    },
     "sessions.store": set(),
     "sessions.payload": set(),
     "sessions.data": {"sessions.own", "sessions.payload"},
@@ -153,7 +161,7 @@ IMPORTS = {
     "sessions.server.subsequence": {"sessions.store"},
     "sessions.sql": {
         "sessions.sql.creation", "sessions.sql.engine", "sessions.sql.store", "sessions.sql.table",
-        "sessions.sql_settings",
+        "sessions.sql.upgrade", "sessions.sql_settings",
     },
     "sessions.sql.runner": {
         "sessions.forks", "sessions.sql.connections", "sessions.sql.database",
@@ -162,9 +170,11 @@ IMPORTS = {
     },
     "sessions.sql.store": {
         "sessions.owner_store", "sessions.sql.connections", "sessions.sql.database",
-        "sessions.sql.runner", "sessions.sql.statements", "sessions.store",
+        "sessions.sql.runner", "sessions.sql.statements", "sessions.sql.upgrade", "sessions.store",
     },
-    "sessions.sql.creation": {"sessions.sql.engine", "sessions.sql.values", "sessions.store"},
+    "sessions.sql.creation": {
+        "sessions.sql.engine", "sessions.sql.upgrade", "sessions.sql.values", "sessions.store",
+    },
     "sessions.sql.engine": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.postgresql", "sessions.sql.sqlite",
         "sessions.sql.store_pool", "sessions.sql_settings",

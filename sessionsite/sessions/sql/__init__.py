@@ -8,6 +8,7 @@ from .creation import create_table
 from .engine import make_engine
 from .store import SQLAlchemyStore
 from .table import sessions_table
+from .upgrade import upgrade_table
 
 __all__ = [
     "SQLAlchemyStore",
@@ -15,6 +16,7 @@ __all__ = [
     "make_engine",
     "sessions_table",
     "store_from_settings",
+    "upgrade_table",
 ]
 
 

@@ -5,6 +5,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..store import StoreError
 from .engine import database_of
+from .upgrade import stamp
 from .values import one_line
 
 
@@ -26,6 +27,7 @@ def create_table(engine: sa.Engine, table: sa.Table) -> bool:
                 connection.execute(CreateTable(table))
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     connection.execute(CreateIndex(index))
+                stamp(connection, table, database)
             columns = {c["name"] for c in inspector.get_columns(table.name, table.schema)}
             connection.commit()
     except sa.exc.DBAPIError as exc:
@@ -37,5 +39,8 @@ def create_table(engine: sa.Engine, table: sa.Table) -> bool:
         engine.dispose()  # a process that forks after this must not share the connection
     missing = ", ".join(sorted(set(table.columns.keys()) - columns))
     if missing:
-        raise StoreError(f"table {table.fullname} exists, but lacks the columns {missing}")
+        raise StoreError(
+            f"table {table.fullname} exists, but lacks the columns {missing}: if it is an older "
+            "one of ours, run `sessionsite upgrade-db`"
+        )
     return created

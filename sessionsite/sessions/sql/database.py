@@ -64,8 +64,27 @@ class Database(Protocol):
         """Let nobody else create the table until this connection's transaction ends."""
 
     @abstractmethod
+    def prepare_upgrade(self, connection: sa.Connection) -> None:
+        """Let nobody else upgrade the table until this connection is closed.
+
+        No statement waits for a lock of others for longer than a moment; each may take any time.
+        """
+
+    @abstractmethod
+    def drop_invalid_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
+        """Drop an index whose building was interrupted; in AUTOCOMMIT mode."""
+
+    @abstractmethod
+    def is_others_turn(self, error: Exception) -> bool:
+        """Return whether an upgrade has to wait: for a lock, or since another one was first."""
+
+    @abstractmethod
     def is_missing_table(self, error: Exception) -> bool:
         """Return whether a driver's error means that the table is not there."""
+
+    @abstractmethod
+    def is_missing_column(self, error: Exception) -> bool:
+        """Return whether a driver's error means that the table lacks a column."""
 
     @abstractmethod
     def is_taken_id(self, error: Exception) -> bool:

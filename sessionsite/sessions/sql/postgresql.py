@@ -16,6 +16,8 @@ from .session_settings import BEGIN
 
 # An arbitrary number that all who create or prune this table agree on.
 ADVISORY_LOCK = 0x5E551025
+_LOCK_TIMEOUT = "1s"  # whoever comes behind a statement that waits for a lock waits as well
+_A_DAY = 86400.0
 _SCHEME = "postgresql://"  # what libpq calls it
 _DRIVER = "postgresql+psycopg://"
 
@@ -69,8 +71,33 @@ class PostgreSQL(Database):
         connection.exec_driver_sql(store_connection.opening.decode())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
 
+    def prepare_upgrade(self, connection: sa.Connection) -> None:
+        store_connection: Any = connection.connection.dbapi_connection
+        store_connection.seconds = _A_DAY  # a large index takes its time
+        for statement in (
+            "SET statement_timeout = 0",
+            f"SET lock_timeout = '{_LOCK_TIMEOUT}'",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
+        ):
+            connection.exec_driver_sql(statement)
+        lock = sa.func.pg_advisory_lock(ADVISORY_LOCK)
+        connection.execute(sa.select(sa.cast(lock, sa.Text)))
+
+    def drop_invalid_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
+        quote = connection.dialect.identifier_preparer.quote
+        qualified = f"{quote(schema)}.{quote(name)}" if schema else quote(name)
+        found = sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")
+        if connection.scalar(found, {"name": qualified}) is False:
+            connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY {qualified}")
+
+    def is_others_turn(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.errors.LockNotAvailable)
+
     def is_missing_table(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.UndefinedTable)
+
+    def is_missing_column(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.errors.UndefinedColumn)
 
     def is_taken_id(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.UniqueViolation)

@@ -18,6 +18,7 @@ from .values import one_line
 
 T = TypeVar("T")
 _TRIES = 5  # of a transaction that conflicts with others
+_TABLE_IS_OLD = "run `sessionsite upgrade-db` with this .ini file"
 _TABLE_IS_MISSING = "run `sessionsite init-db` with this .ini file"
 
 
@@ -129,4 +130,6 @@ class StatementRunner(forks.Forked):
     def _explain(self, exc: Exception) -> str:
         if self._database.is_missing_table(exc):
             return f"there is no table {self.table.fullname}: {_TABLE_IS_MISSING}"
+        if self._database.is_missing_column(exc):
+            return f"{one_line(exc)}: {_TABLE_IS_OLD}"
         return one_line(exc)

@@ -68,8 +68,25 @@ class SQLite(Database):
     def lock_creation(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    def prepare_upgrade(self, connection: sa.Connection) -> None:
+        """Do nothing: a writer has the file for itself, and each step is a transaction."""
+
+    def drop_invalid_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
+        """Do nothing: there are none."""
+
+    def is_others_turn(self, error: Exception) -> bool:
+        done = ("already exists", "duplicate column name")
+        busy = getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY"
+        return busy or any(words in str(error) for words in done)
+
     def is_missing_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.Error) and str(error).startswith("no such table")
+
+    def is_missing_column(self, error: Exception) -> bool:
+        text = str(error)
+        return isinstance(error, sqlite3.Error) and (
+            "no such column" in text or " no column named " in text
+        )
 
     def is_taken_id(self, error: Exception) -> bool:
         return getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY"

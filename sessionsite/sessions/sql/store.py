@@ -23,6 +23,7 @@ from .connections import ConflictError, LostConnectionError
 from .database import Statement
 from .runner import StatementRunner
 from .statements import CHANGEABLE, COLUMNS
+from .upgrade import remark
 
 T = TypeVar("T")
 _BYTES, _TEXT, _WHOLE = (bytes, NoneType), (str, NoneType), (int, NoneType)
@@ -134,6 +135,9 @@ class SQLAlchemyStore(StatementRunner, OwnerStore):
         except LostConnectionError:
             self.close()
             return self._execute(self._statements.delete, values) == 1
+
+    def remark(self) -> str | None:
+        return remark(self.engine, self.table)
 
     def prune(self, now: datetime, limit: int) -> int:
         return len(self.prune_batch(now, limit))

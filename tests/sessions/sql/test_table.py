@@ -19,7 +19,7 @@ from tests.harness.stores import settings_of, sql_store
 SECTION = (ROOT / "docs" / "deployment.md").read_text("utf-8").partition("\n## Alembic\n")[2]
 LEFT_ALONE, OWNED, *_ = re.findall(r"(?s)```python\n(.*?)```", SECTION)
 IMPORT = OWNED.splitlines()[0]
-IN_A_SCHEMA = LEFT_ALONE.replace('"sessions"', '"web.sessions"')
+IN_A_SCHEMA = LEFT_ALONE.replace('"sessions', '"web.sessions')
 CONFIGURE = "connection=connection, target_metadata=target_metadata"
 MODELS = """
 import sqlalchemy as sa

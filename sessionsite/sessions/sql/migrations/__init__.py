@@ -1,0 +1,1 @@
+"""The steps from one version of the table to the next, for Alembic: `sessionsite upgrade-db`."""

@@ -1,0 +1,180 @@
+"""Which version of the table a database has, and the steps to the newest one.
+
+The steps are Alembic's, in `migrations/`. The version is in a table beside ours, `NAME_version`.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+
+from ..store import StoreError
+from .database import Database
+from .engine import database_of
+from .values import one_line
+
+VERSIONS = {"0001": "token_confirmed", "0002": "persistent"}
+"""Each version of the table, the newest last, and the last column that came with it."""
+NEWEST = max(VERSIONS)
+_PATIENCE = 120  # seconds, for locks of others
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """What the steps get: `context.config.attributes["sessionsite"]`."""
+
+    connection: sa.Connection
+    table: sa.Table
+    database: Database
+
+    @property
+    def version_table(self) -> str:
+        return f"{self.table.name}_version"
+
+    def columns(self) -> set[str]:
+        """Return the names of the columns that there are; empty where there is no table."""
+        try:
+            found = sa.inspect(self.connection).get_columns(self.table.name, self.table.schema)
+        except sa.exc.NoSuchTableError:
+            return set()
+        return {column["name"] for column in found}
+
+    def drop_invalid_index(self, name: str) -> None:
+        """Drop an index that an interrupted upgrade has left behind."""
+        self.database.drop_invalid_index(self.connection, name, self.table.schema)
+
+    def version(self) -> str | None:
+        """Return the version that the database says, or else that of the columns; None: no table.
+
+        A table that an app's own migrations have made says none, and a role may not be allowed to
+        read what it says.
+        """
+        number: sa.ColumnClause[str] = sa.column("version_num")
+        said = sa.select(number).select_from(
+            sa.table(self.version_table, number, schema=self.table.schema)
+        )
+        try:
+            with (
+                self.connection.begin_nested()
+                if self.connection.in_transaction()
+                else (self.connection.begin())
+            ):
+                version: str | None = self.connection.scalar(said)
+        except (sa.exc.ProgrammingError, sa.exc.OperationalError):
+            version = None
+        there = self.columns()
+        return version or max(
+            (v for v, column in VERSIONS.items() if column in there), default=None
+        )
+
+
+def upgrade_table(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
+    """Bring `table` to the newest version, step by step; return the versions before and after.
+
+    Safe to repeat, after an interruption too, and from several hosts at once. Reads and writes go
+    on meanwhile: a lock that they would have to wait for is asked for in turns of a second. Raises
+    `StoreError`.
+    """
+
+    def work(upgrade: Upgrade) -> tuple[str, str]:
+        before = upgrade.version()
+        if before is None:
+            raise StoreError(f"there is no table {table.fullname}: run `sessionsite init-db`")
+        if before not in VERSIONS:
+            raise StoreError(_unknown(table, before))
+        commands = (
+            [("upgrade", "head")] if _says(upgrade) else [("stamp", before), ("upgrade", "head")]
+        )
+        for command, version in commands:
+            upgrade.connection.commit()  # Alembic begins and ends its own transactions
+            _alembic(upgrade, command, version)
+        return before, NEWEST
+
+    return _exclusively(engine, table, work)
+
+
+def stamp(connection: sa.Connection, table: sa.Table, database: Database) -> None:
+    """Say in the database that `table`, just made, is of the newest version."""
+    _alembic(Upgrade(connection, table, database), "stamp", "head")
+
+
+def remark(engine: sa.Engine, table: sa.Table) -> str | None:
+    """Return what is to be said of the table's version; None where it is the one to be.
+
+    Raises `StoreError`.
+    """
+    try:
+        with engine.connect() as connection:
+            version = Upgrade(connection, table, database_of(engine)).version()
+    except SQLAlchemyError as exc:
+        raise StoreError(one_line(getattr(exc, "orig", None) or exc)) from exc
+    if version is None:
+        return f"there is no table {table.fullname}: run `sessionsite init-db`"
+    if version not in VERSIONS:
+        return _unknown(table, version)
+    if version != NEWEST:
+        return (
+            f"table {table.fullname} is of version {version}, and this program needs {NEWEST}: "
+            "run `sessionsite upgrade-db`"
+        )
+    return None
+
+
+def _unknown(table: sa.Table, version: str) -> str:
+    return (
+        f"table {table.fullname} is of version {version}, which is newer than this program, that "
+        f"knows {NEWEST}: install the newer one"
+    )
+
+
+def _says(upgrade: Upgrade) -> bool:
+    return sa.inspect(upgrade.connection).has_table(
+        upgrade.version_table, schema=upgrade.table.schema
+    )
+
+
+class _OutpacedError(Exception):
+    """Another process, which no lock keeps away, has upgraded the table meanwhile."""
+
+
+def _exclusively(
+    engine: sa.Engine, table: sa.Table, work: Callable[[Upgrade], tuple[str, str]]
+) -> tuple[str, str]:
+    database = database_of(engine)
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with engine.connect() as connection:
+                database.prepare_upgrade(connection)
+                connection.commit()
+                connection.execution_options(isolation_level=database.creation_isolation)
+                return work(Upgrade(connection, table, database))
+        except (SQLAlchemyError, _OutpacedError) as exc:
+            error = exc.orig if isinstance(exc, DBAPIError) and exc.orig else exc
+            waits = isinstance(exc, _OutpacedError) or (
+                isinstance(error, Exception) and database.is_others_turn(error)
+            )
+            if not waits or time.monotonic() > deadline:
+                reason = one_line(error)
+                raise StoreError(f"can't upgrade table {table.fullname}: {reason}") from exc
+        finally:
+            engine.dispose()  # with the connection goes the lock
+        time.sleep(0.5)
+
+
+def _alembic(upgrade: Upgrade, command: str, version: str) -> None:
+    from alembic import command as commands  # a server needs none of it
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config(attributes={"sessionsite": upgrade})
+    folder = str(Path(__file__).with_name("migrations")).replace("%", "%%")
+    config.set_main_option("script_location", folder)
+    config.set_main_option("path_separator", "os")
+    try:
+        getattr(commands, command)(config, version)
+    except CommandError as exc:  # the version that it was to replace is not there any more
+        raise _OutpacedError(one_line(exc)) from exc
