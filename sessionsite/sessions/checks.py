@@ -29,7 +29,7 @@ _COMMON_WORDS: Final = re.compile(
     "|qwertyuiop|qwertz|qwerty|asdfghjkl|zxcvbnm|1234567890|123456789|123456|12345",
     re.IGNORECASE,
 )
-INSECURE: Final = ("httponly", "endless", "weak-secret", "renewal-grace")
+INSECURE: Final = ("httponly", "endless", "weak-secret", "renewal-grace", "pickle")
 # Pyramid allows a cookie value of 4,064 bytes: with a name of at most 32, the pair stays within
 # the 4,096 that browsers keep (ASVS 3.3.5).
 MAX_COOKIE_NAME: Final = 32

@@ -7,6 +7,7 @@ from threading import RLock
 from typing import TypeVar
 
 from . import forks
+from .own import RESERVED_OWNER
 from .owner_store import OwnerStore, SessionCounts, SessionSummary
 from .store import Record, RecordExistsError
 
@@ -102,7 +103,7 @@ class MemoryStore(OwnerStore, forks.Forked):
 
     def latest(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
         with self._lock:
-            found = self._live(now, lambda record: True)
+            found = self._live(now, lambda record: record.owner != RESERVED_OWNER)
         endless = [record for record in found if record.expires_at is None]
         ending = [record for record in found if record.expires_at is not None]
         ending.sort(key=lambda record: record.expires_at or now, reverse=True)
@@ -112,7 +113,11 @@ class MemoryStore(OwnerStore, forks.Forked):
         self, now: datetime, created_before: datetime, seen_before: datetime
     ) -> Iterator[Sequence[SessionSummary]]:
         def is_meant(record: Record) -> bool:
-            return record.created_at < created_before and record.seen_at < seen_before
+            return (
+                record.owner != RESERVED_OWNER
+                and record.created_at < created_before
+                and record.seen_at < seen_before
+            )
 
         with self._lock:
             deleted = self._end(self._live(now, is_meant))
@@ -124,7 +129,7 @@ class MemoryStore(OwnerStore, forks.Forked):
 
     def counts(self, now: datetime) -> SessionCounts:
         with self._lock:
-            records = list(self._records.values())
+            records = [r for r in self._records.values() if r.owner != RESERVED_OWNER]
         expired = sum(record.expired(now) for record in records)
         owners = [record.owner for record in records if record.owner is not None]
         return SessionCounts(

@@ -23,6 +23,8 @@ class Own:
     persistent: bool | None = None
 
 
+RESERVED_OWNER = "sessionsite:carried over"
+"""The owner of rows that are no sessions: `server/old_sessions.py`. No list and no end has them."""
 NOTHING_OWN = Own()
 NAMES = tuple(field.name for field in fields(Own))
 
@@ -40,6 +42,8 @@ def checked_owner(owner: Any) -> str | None:
     """Return `owner`: a text of 1 to 200 characters, or None. Raises TypeError, ValueError."""
     if owner == "":
         raise ValueError("session.owner: an empty text is no owner; give None")
+    if owner == RESERVED_OWNER:
+        raise ValueError(f"session.owner: {owner!r} is kept for rows that are no sessions")
     return _checked_text("owner", owner, MAX_OWNER)
 
 

@@ -67,7 +67,8 @@ class SessionCounts:
 class OwnerStore(SessionStore, Protocol):
     """A store that finds sessions by their owner; `sessionsite.testing.OwnerContract` tests it.
 
-    What has expired at `now` is absent here as it is in `load`: it is left to the pruner.
+    What has expired at `now` is absent here as it is in `load`: it is left to the pruner. A row
+    whose owner is `RESERVED_OWNER` is no session: `latest`, `end_older` and `counts` leave it out.
     """
 
     @abstractmethod

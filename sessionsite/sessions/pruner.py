@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from . import forks
 from .events import EndReason, SessionEnded, Teller
+from .own import RESERVED_OWNER
 from .owner_store import OwnerStore, SessionSummary
 from .store import SessionStore, StoreError
 
@@ -81,6 +82,8 @@ class Pruner(threading.Thread):
             return
         while deleted := self._store.prune_batch(now, PRUNE_BATCH):
             for each in deleted:
+                if each.owner == RESERVED_OWNER:
+                    continue
                 self._tell.session(SessionEnded, each.id, each.owner, reason=self._reason(each))
             yield len(deleted)
             if len(deleted) < PRUNE_BATCH:

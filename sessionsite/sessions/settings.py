@@ -116,7 +116,7 @@ class CookieSettings:
     allow_insecure: tuple[str, ...] = key(
         words("names"),
         "[Refusals at start](#what-is-refused-at-start) that are to be warnings: `httponly`, "
-        "`endless`, `weak-secret`, `renewal-grace`.",
+        "`endless`, `weak-secret`, `renewal-grace`, `pickle`.",
         default=(),
     )
     cache_control: str = key(
@@ -213,6 +213,25 @@ class ServerSettings(CookieSettings):
         "pruning to `sessionsite prune CONFIG_URI`. An expired row opens nothing, pruned or not.",
         default=900,
     )
+    migrate_from: str | None = key(
+        optional_text("dotted name"),
+        "Another session factory whose visitors are [carried "
+        "over](migrating.md), a callable that takes settings: `session.old.X` is handed to it "
+        "as `X`.",
+        default=None,
+    )
+    migrate_cookie: str | None = key(
+        optional_text("name"),
+        "The name of that factory's cookie.",
+        default=None,
+        documented="what the factory itself says",
+    )
+    migrate_owner: str | None = key(
+        optional_text("dotted name"),
+        "A callable that takes the request and an old session's data, and returns whose session "
+        "it is, or None.",
+        default=None,
+    )
     store: str | None = key(
         optional_text("dotted name"),
         "[A store of your own](writing-a-store.md): a callable that takes the settings and "
@@ -246,7 +265,7 @@ def cookie_settings(settings: Mapping[str, Any]) -> CookieSettings:
     read = SettingsReader(settings, PREFIX)
     values = _cookie_values(read, CookieSettings)
     server_only = sorted(SERVER_ONLY | SQL_KEYS)
-    read.finish(dict.fromkeys([*server_only, "sqlalchemy.", "store."], _SERVERS))
+    read.finish(dict.fromkeys([*server_only, "sqlalchemy.", "store.", "old."], _SERVERS))
     return CookieSettings(**values)
 
 
@@ -264,9 +283,13 @@ def server_settings(settings: Mapping[str, Any], own: Collection[str] = ()) -> S
         values["max_lifetime"] = None if lifetime is None else max(lifetime, _MONTH)
     check_times(read, values)
     server = ServerSettings(**values)
+    if server.migrate_from:
+        read.section("old.")
     for prefix in own or (["store."] if server.store else ["sql.", "sqlalchemy."]):
         read.section(prefix)
     other_store = dict.fromkeys(["sql.", "sqlalchemy."], _OTHER_STORE)
     no_store = {"store.": "belongs to a store of your own: name it in session.store"}
-    read.finish(other_store if server.store or own else no_store, known=SQL_KEYS)
+    elsewhere = dict(other_store if server.store or own else no_store)
+    elsewhere["old."] = "is for session.migrate_from: name the factory there"
+    read.finish(elsewhere, known=SQL_KEYS)
     return server

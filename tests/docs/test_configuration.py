@@ -146,7 +146,8 @@ def test_the_text_names_no_key_that_nobody_knows() -> None:
         if not name.startswith("sessionsite.sessions") and not name.endswith(".resave")
     }
     assert named - {"sessionsite.settings", "session.id", "session.regenerate"} <= ROWS.keys() | {
-        "session.sqlalchemy"
+        "session.sqlalchemy",
+        "session.old",
     }
 
 

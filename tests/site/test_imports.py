@@ -74,6 +74,16 @@ IMPORTS = {
     "sessions.sql.upgrade": {
         "sessions.sql.database", "sessions.sql.engine", "sessions.sql.values", "sessions.store",
     },
+    "sessions.pyramid_cookie": {"sessions.ini"},
+    "sessions.server.old_factory": {
+        "sessions.ini", "sessions.server.old_sessions", "sessions.settings",
+        "sessions.sql_settings",
+    },
+    "sessions.server.old_sessions": {
+        "sessions.cookie_header", "sessions.data", "sessions.own", "sessions.payload",
+        "sessions.response", "sessions.server.expiry", "sessions.server.token_cookie",
+        "sessions.settings", "sessions.store",
+    },
     "sessions.store": set(),
     "sessions.payload": set(),
     "sessions.data": {"sessions.own", "sessions.payload"},
@@ -86,9 +96,10 @@ IMPORTS = {
     "sessions.settings": {"sessions.checks", "sessions.ini", "sessions.sql_settings"},
     "sessions.checks": {"sessions.ini"},
     "sessions.cookie_header": set(),
-    "sessions.memory": {"sessions.forks", "sessions.owner_store", "sessions.store"},
+    "sessions.memory": {"sessions.forks", "sessions.own", "sessions.owner_store", "sessions.store"},
     "sessions.pruner": {
-        "sessions.events", "sessions.forks", "sessions.owner_store", "sessions.store",
+        "sessions.events", "sessions.forks", "sessions.own", "sessions.owner_store",
+        "sessions.store",
     },
     "sessions.response": {"sessions.settings"},
     "sessions.description": {"sessions.interfaces", "sessions.settings"},
@@ -118,19 +129,21 @@ IMPORTS = {
         "sessions.payload", "sessions.response", "sessions.settings", "sessions.store",
     },
     "sessions.server": {
-        "sessions.ini", "sessions.owner_store", "sessions.server.factory", "sessions.settings",
-        "sessions.sql", "sessions.sql_settings", "sessions.store",
+        "sessions.ini", "sessions.owner_store", "sessions.server.factory",
+        "sessions.server.old_factory", "sessions.settings", "sessions.sql", "sessions.sql_settings",
+        "sessions.store",
     },
     "sessions.server.factory": {
         "sessions.description", "sessions.events", "sessions.interfaces", "sessions.opening",
         "sessions.own", "sessions.server.availability", "sessions.server.expiry",
-        "sessions.server.saving", "sessions.server.session", "sessions.server.standing",
-        "sessions.server.token_cookie", "sessions.settings", "sessions.store",
+        "sessions.server.old_sessions", "sessions.server.saving", "sessions.server.session",
+        "sessions.server.standing", "sessions.server.token_cookie", "sessions.settings",
+        "sessions.store",
     },
     "sessions.server.session": {
         "sessions.data", "sessions.interfaces", "sessions.own", "sessions.payload",
-        "sessions.response", "sessions.retry", "sessions.server.saving",
-        "sessions.server.token_cookie", "sessions.store",
+        "sessions.response", "sessions.retry", "sessions.server.old_sessions",
+        "sessions.server.saving", "sessions.server.token_cookie", "sessions.store",
     },
     "sessions.server.rotation": {
         "sessions.payload", "sessions.server.expiry", "sessions.server.token_cookie",
@@ -180,7 +193,8 @@ IMPORTS = {
         "sessions.sql.store_pool", "sessions.sql_settings",
     },
     "sessions.sql.statements": {
-        "sessions.owner_store", "sessions.sql.database", "sessions.sql.values", "sessions.store",
+        "sessions.own", "sessions.owner_store", "sessions.sql.database", "sessions.sql.values",
+        "sessions.store",
     },
     "sessions.sql.connections": {
         "sessions.sql.database", "sessions.sql.store_pool", "sessions.store",

@@ -9,6 +9,7 @@ from ..settings import server_settings
 from ..sql_settings import PREFIX
 from ..store import SessionStore, check_store
 from .factory import ServerSessionFactory
+from .old_factory import old_factory
 
 __all__ = ["session_factory_from_settings", "store_from_settings"]
 
@@ -25,7 +26,7 @@ def session_factory_from_settings(settings: Mapping[str, Any]) -> ServerSessionF
             f"{PREFIX}max_per_owner: {type(store).__name__} finds no sessions by their owner, so "
             "they can't be counted: inherit from OwnerStore, or remove the key"
         )
-    return ServerSessionFactory(store, server)
+    return ServerSessionFactory(store, server, old=old_factory(settings, server))
 
 
 def store_from_settings(settings: Mapping[str, Any]) -> SessionStore:

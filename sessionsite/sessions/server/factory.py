@@ -13,7 +13,7 @@ from pyramid.request import Request
 from zope.interface import implementer
 
 from ..description import SessionDescription
-from ..events import EndReason, SessionEnded, Teller
+from ..events import EndReason, SessionCreated, SessionEnded, Teller
 from ..interfaces import IServerSessionFactory
 from ..opening import open_session
 from ..own import MAX_SECONDS
@@ -21,6 +21,7 @@ from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store, utc_now
 from .availability import Availability
 from .expiry import Expiry
+from .old_sessions import OldFactory, OldSessions
 from .saving import SessionRow
 from .session import ServerSession, UnopenedSession
 from .standing import Standing, standing
@@ -56,7 +57,9 @@ class ServerSessionFactory:
         store: SessionStore,
         settings: ServerSettings,
         now: Callable[[], dt.datetime] = utc_now,
+        old: OldFactory | None = None,
     ) -> None:
+        """`old`: whose visitors are carried over."""
         check_store(store)
         self.store = store
         self.settings = settings
@@ -71,6 +74,7 @@ class ServerSessionFactory:
         self.cookie = TokenCookie(settings)
         self.expiry = Expiry.from_settings(settings)
         self.availability = Availability()
+        self.old = OldSessions(old, store, settings, self.expiry) if old else None
 
     def __call__(self, request: Request) -> ServerSession:
         """Return the session of `request`, a new one if it has none. Raises `StoreError`."""
@@ -118,7 +122,8 @@ class ServerSessionFactory:
             return self._session(tell, ambiguous=True)
         for each in live.values():
             try:
-                return self._session(tell, each.credentials, each.record, each.token_hash)
+                old = self.old if self.old and self.old.is_beside(request) else None
+                return self._session(tell, each.credentials, each.record, each.token_hash, old=old)
             except ValueError as exc:
                 log.warning(_UNREADABLE, each.record.id, exc)
                 return self._session(tell)
@@ -139,12 +144,33 @@ class ServerSessionFactory:
         or the session has ended. What a page shows from now on has a CSRF token of its own, unless
         nothing can be stored.
         """
+        if not presented and self.old is not None and self.old.is_in(request):
+            return self._carried(request, tell, self.old)
         replaced = [each for each in known if each.standing is Standing.REPLACED]
         if replaced:
             return self._session(tell, replaced[0].credentials, detached=True)
         if presented and request.method not in SAFE_METHODS:
             return self._session(tell, presented[0])
         return self._session(tell)
+
+    def _carried(self, request: Request, tell: Teller, old: OldSessions) -> ServerSession:
+        """Return the session that the visitor's session of another factory has become."""
+        now = self.now()
+        carried = old.carry(request, now)
+        if carried is None:
+            return self._session(tell, old=old)
+        record, old_hash = carried.record, carried.old_hash
+        if carried.token is not None:
+            tell.session(SessionCreated, record.id, record.owner)
+        elif not standing(record, old_hash, self.expiry, now).opens:
+            return self._session(tell, old=old)
+        try:
+            session = self._session(tell, None, record, old_hash, old=old)
+        except ValueError as exc:
+            log.warning(_UNREADABLE, record.id, exc)
+            return self._session(tell, old=old)
+        session.announce(carried.token)
+        return session
 
     def _find(self, credentials: Credentials, now: dt.datetime) -> Found | None:
         try:
@@ -198,6 +224,7 @@ class ServerSessionFactory:
         *,
         detached: bool = False,
         ambiguous: bool = False,
+        old: OldSessions | None = None,
     ) -> ServerSession:
         row = SessionRow(
             record,
@@ -218,6 +245,7 @@ class ServerSessionFactory:
             cache_control=self.settings.cache_control,
             set_on_exception=self.settings.set_on_exception,
             ambiguous=ambiguous,
+            old=old,
         )
 
 

@@ -190,6 +190,11 @@ class SessionRow(StoredRow):
         self._rotating = False
         return record
 
+    def announce(self, token: bytes) -> None:
+        """Have the browser told of `token`, which the row has already."""
+        if self.record is not None:
+            self._send(self.record, token, self._now())
+
     def _send(self, record: Record, token: bytes, now: datetime) -> None:
         self.answer = NewCookie(
             self.next_token.credentials(record, token),

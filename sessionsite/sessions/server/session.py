@@ -19,6 +19,7 @@ from ..payload import CSRF_KEY, PayloadError, loads
 from ..response import prevent_caching
 from ..retry import is_error_retryable
 from ..store import HeadersSentError, SessionEndedError
+from .old_sessions import OldSessions
 from .saving import SessionRow
 from .token_cookie import TokenCookie
 
@@ -44,11 +45,13 @@ class ServerSession(SessionData):
         set_on_exception: bool = True,
         cache_control: str = "no-store",
         ambiguous: bool = False,
+        old: OldSessions | None = None,
     ) -> None:
         """Make a session over its row.
 
         `ambiguous`: the request came with several cookies that open sessions, and the response is
-        to clear them all. Raises ValueError for a payload that can't be read.
+        to clear them all. `old`: it came with a cookie of another factory, which is to go.
+        Raises ValueError for a payload that can't be read.
         """
         super().__init__(loads(row.record.payload) if row.record else {})
         self._row = row
@@ -56,7 +59,9 @@ class ServerSession(SessionData):
         self._set_on_exception = set_on_exception
         self._cache_control = cache_control
         self._ambiguous = ambiguous
+        self._old = old
         self._headers_sent = False
+        self._came_with_ours = row.record is not None
         self._start()
 
     def _start(self) -> None:
@@ -176,10 +181,20 @@ class ServerSession(SessionData):
             self._ambiguous = False
             self._cookie.clear(request, response)  # before a new one is set
         answer, self._row.answer = self._row.answer, None
+        # Not before the browser has a cookie of ours: an answer may be lost.
+        if self._old is not None and (answer is not None or self._came_with_ours):
+            self._old.clear(request, response, self._cookie.is_secure(request))
+            self._old = None
         if self._headers_sent:
             return False
         self._cookie.answer(request, response, answer)
         return answer is not None
+
+    def announce(self, token: bytes | None) -> None:
+        """Have the browser told of the token that the row has got already; None: of none."""
+        self._came_with_ours = False
+        if token is not None:
+            self._row.announce(token)
 
     def headers_sent(self) -> None:
         """Refuse from now on what needs a cookie: a new session, and a new token."""

@@ -122,18 +122,18 @@ class TokenCookie:
 
     def clear(self, request: Request, response: Response) -> None:
         """Delete every cookie of the name that the request can have come with."""
-        clear_session_cookies(request, response, self._settings, self._secure(request))
+        clear_session_cookies(request, response, self._settings, self.is_secure(request))
 
     def answer(self, request: Request, response: Response, answer: Answer) -> None:
         """Write the Set-Cookie that tells the browser `answer`; none for None."""
         if answer == "end":
-            set_session_cookie(response, self._settings, "", 0, self._secure(request))
+            set_session_cookie(response, self._settings, "", 0, self.is_secure(request))
         elif answer is not None:
             self._send(request, response, answer)
 
     def _send(self, request: Request, response: Response, cookie: NewCookie) -> None:
         """Send a token: once, and never again, since a late response would undo a newer one."""
-        secure = self._secure(request)
+        secure = self.is_secure(request)
         if secure and _scheme(request) != "https" and not self._warned_of_plain_http:
             self._warned_of_plain_http = True
             log.warning(
@@ -145,7 +145,8 @@ class TokenCookie:
         value = self._signer.dumps(cookie.credentials).decode("ascii")
         set_session_cookie(response, self._settings, value, cookie.max_age, secure)
 
-    def _secure(self, request: Request) -> bool:
+    def is_secure(self, request: Request) -> bool:
+        """Return whether a cookie goes out with `Secure`."""
         if self._settings.secure == "auto":
             return _scheme(request) == "https"
         return self._settings.secure

@@ -6,6 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from ..own import RESERVED_OWNER
 from ..owner_store import SessionSummary
 from ..store import Record
 from .database import Database, Statement
@@ -99,10 +100,12 @@ def _of_many(
         .with_for_update(skip_locked=True)
         .cte("expired")
     )
+    no_marker = sa.or_(c.owner.is_(None), c.owner != sa.literal_column(f"'{RESERVED_OWNER}'"))
     after = c.id > sa.bindparam("after", type_=sa.Text)
     older = sa.delete(table).where(
         after,
         alive,
+        no_marker,
         c.created_at < sa.bindparam("created_before", type_=UTCDateTime),
         c.seen_at < sa.bindparam("seen_before", type_=UTCDateTime),
     )
@@ -114,7 +117,7 @@ def _of_many(
         .where(theirs, alive, c.id != sa.bindparam("except_id", type_=sa.Text))
         .returning(*summary),
         "latest": sa.select(*summary)
-        .where(alive)
+        .where(alive, no_marker)
         .order_by(sa.nulls_first(c.expires_at.desc()))
         .limit(batch),
         "batch_end": sa.select(c.id)
@@ -129,6 +132,9 @@ def _of_many(
             sa.select(count()).where(c.expires_at <= now).scalar_subquery(),
             sa.select(count()).where(c.owner.is_not(None)).scalar_subquery(),
             sa.select(count(c.owner.distinct())).where(c.owner.is_not(None)).scalar_subquery(),
+            sa.select(count())
+            .where(c.owner == sa.literal_column(f"'{RESERVED_OWNER}'"))
+            .scalar_subquery(),
         ),
     }
 

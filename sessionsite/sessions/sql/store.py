@@ -214,8 +214,13 @@ class SQLAlchemyStore(StatementRunner, OwnerStore):
 
     def counts(self, now: datetime) -> SessionCounts:
         rows = self._fetch(self._statements.counts, {"now": now})
-        total, expired, owned, owners = rows[0]
-        return SessionCounts(live=total - expired, expired=expired, owned=owned, owners=owners)
+        total, expired, owned, owners, markers = rows[0]
+        return SessionCounts(
+            live=total - expired - markers,
+            expired=expired,
+            owned=owned - markers,
+            owners=owners - bool(markers),
+        )
 
     def _summaries(self, statement: Statement, values: Mapping[str, Any]) -> list[SessionSummary]:
         rows = self._again(self._fetch, statement, values)
