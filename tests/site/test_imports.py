@@ -44,7 +44,7 @@ IMPORTS = {
     "testing.parallel": {"testing.records"} | SITE,
     "testing.failures": {"testing.records"} | SITE,
     "testing.visitor": set(),
-    "cli": {"cli.group", "cli.secret", "cli.sessions", "cli.table"} | SITE,
+    "cli": {"cli.doctor", "cli.group", "cli.secret", "cli.sessions", "cli.table"} | SITE,
     "cli.group": set(),
     "cli.config": {"secret_file", "sessions.server"} | SITE,
     "cli.secret": {"cli.group"},
@@ -84,6 +84,12 @@ IMPORTS = {
         "sessions.response", "sessions.server.expiry", "sessions.server.token_cookie",
         "sessions.settings", "sessions.store",
     },
+    "cli.doctor": {"cli.config", "cli.group", "secret_file", "sessions.sql"} | SITE,
+    "sessions.sql.diagnosis": {
+        "sessions.data", "sessions.sql.database", "sessions.sql.engine", "sessions.sql.store",
+        "sessions.sql.values", "sessions.store",
+    },
+    "sessions.sql.postgresql_faults": {"sessions.sql.database", "sessions.store"},
     "sessions.store": set(),
     "sessions.payload": set(),
     "sessions.data": {"sessions.own", "sessions.payload"},
@@ -173,8 +179,8 @@ IMPORTS = {
     "sessions.server.merge": {"sessions.payload", "sessions.server.subsequence"},
     "sessions.server.subsequence": {"sessions.store"},
     "sessions.sql": {
-        "sessions.sql.creation", "sessions.sql.engine", "sessions.sql.store", "sessions.sql.table",
-        "sessions.sql.upgrade", "sessions.sql_settings",
+        "sessions.sql.creation", "sessions.sql.diagnosis", "sessions.sql.engine",
+        "sessions.sql.store", "sessions.sql.table", "sessions.sql.upgrade", "sessions.sql_settings",
     },
     "sessions.sql.runner": {
         "sessions.forks", "sessions.sql.connections", "sessions.sql.database",
@@ -202,7 +208,7 @@ IMPORTS = {
     "sessions.sql.store_pool": {"sessions.forks", "sessions.sql.values"},
     "sessions.sql.postgresql": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.libpq",
-        "sessions.sql.session_settings",
+        "sessions.sql.postgresql_faults", "sessions.sql.session_settings",
     },
     "sessions.sql.sqlite": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.values", "sessions.store",

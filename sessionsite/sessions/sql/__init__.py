@@ -5,6 +5,7 @@ from typing import Any
 
 from ..sql_settings import sql_settings
 from .creation import create_table
+from .diagnosis import diagnose
 from .engine import make_engine
 from .store import SQLAlchemyStore
 from .table import sessions_table
@@ -13,6 +14,7 @@ from .upgrade import upgrade_table
 __all__ = [
     "SQLAlchemyStore",
     "create_table",
+    "diagnose",
     "make_engine",
     "sessions_table",
     "store_from_settings",

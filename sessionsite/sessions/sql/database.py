@@ -1,7 +1,7 @@
 """`Database`: everything in which PostgreSQL and SQLite differ, as the SQL store asks for it."""
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
@@ -27,6 +27,14 @@ class EngineOptions:
 
     url: sa.URL
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something that is wrong, and what to do about it."""
+
+    text: str
+    mend: str
 
 
 class Database(Protocol):
@@ -62,6 +70,10 @@ class Database(Protocol):
     @abstractmethod
     def lock_creation(self, connection: sa.Connection) -> None:
         """Let nobody else create the table until this connection's transaction ends."""
+
+    @abstractmethod
+    def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
+        """Return what is wrong with the database, as far as it can be asked."""
 
     @abstractmethod
     def prepare_upgrade(self, connection: sa.Connection) -> None:

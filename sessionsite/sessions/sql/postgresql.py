@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import psycopg
@@ -10,8 +10,9 @@ import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 
 from ..ini import ConfigurationError
-from .database import Database, EngineOptions
+from .database import Database, EngineOptions, Fault
 from .libpq import NoAnswerError, PostgreSQLStatement, StoreConnection
+from .postgresql_faults import postgresql_faults
 from .session_settings import BEGIN
 
 # An arbitrary number that all who create or prune this table agree on.
@@ -70,6 +71,9 @@ class PostgreSQL(Database):
         connection.exec_driver_sql("SET TRANSACTION READ WRITE")
         connection.exec_driver_sql(store_connection.opening.decode())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+
+    def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
+        return postgresql_faults(connection, table)
 
     def prepare_upgrade(self, connection: sa.Connection) -> None:
         store_connection: Any = connection.connection.dbapi_connection

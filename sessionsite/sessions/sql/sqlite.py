@@ -1,7 +1,7 @@
 """SQLite: how a connection is prepared, and statements on the driver's cursor."""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic, sleep
 from typing import Any
 
@@ -10,7 +10,7 @@ from sqlalchemy.engine import make_url
 
 from ..ini import ConfigurationError
 from ..store import MalformedRecordError
-from .database import Database, EngineOptions
+from .database import Database, EngineOptions, Fault
 from .values import one_line
 
 _Convert = Callable[[Any], Any]
@@ -67,6 +67,9 @@ class SQLite(Database):
 
     def lock_creation(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
+        return ()
 
     def prepare_upgrade(self, connection: sa.Connection) -> None:
         """Do nothing: a writer has the file for itself, and each step is a transaction."""

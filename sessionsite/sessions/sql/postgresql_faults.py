@@ -1,0 +1,57 @@
+"""What can be wrong with a PostgreSQL server, a database or a role, for `sessionsite doctor`."""
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from ..store import utc_now
+from .database import Fault
+
+MAX_SECONDS_APART = 5
+# What the store sets for itself; a pooler, or a role without rights, can undo that.
+_DEFAULTS = {
+    "default_transaction_isolation": ("read committed",),
+    "default_transaction_read_only": ("off",),
+    "statement_timeout": ("0",),
+    "lock_timeout": ("0",),
+    "idle_in_transaction_session_timeout": ("0",),
+    "standard_conforming_strings": ("on",),
+    "client_encoding": ("UTF8",),
+}
+_RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+
+
+def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fault]:
+    """Yield the faults, each with what to do."""
+    if connection.scalar(sa.text("SELECT pg_is_in_recovery()")):
+        yield Fault(
+            "the server is a standby, and can't be written",
+            "name the primary in the URL, or add target_session_attrs=read-write to it",
+        )
+    apart = (connection.scalar(sa.text("SELECT clock_timestamp()")) - utc_now()).total_seconds()
+    if abs(apart) > MAX_SECONDS_APART:
+        yield Fault(
+            f"the clock of the database is {apart:+.0f} seconds apart from this host's",
+            "have both set their clocks by NTP",
+        )
+    privilege = sa.text("SELECT has_table_privilege(CAST(:name AS regclass), :right)")
+    quote = connection.dialect.identifier_preparer.format_table
+    for right in _RIGHTS:
+        if not connection.scalar(privilege, {"name": quote(table), "right": right}):
+            yield Fault(
+                f"the role has no right to {right} on {table.fullname}",
+                f"GRANT {right} ON {table.fullname} TO its name",
+            )
+    rows = connection.execute(
+        sa.text("SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setdatabase IN (0, "
+                "(SELECT oid FROM pg_database WHERE datname = current_database())) AND setrole "
+                "IN (0, (SELECT oid FROM pg_roles WHERE rolname = current_user))")
+    )  # fmt: skip
+    for (setting,) in rows:
+        name, _, value = setting.partition("=")
+        if name in _DEFAULTS and value.lower() not in _DEFAULTS[name]:
+            yield Fault(
+                f"the database or the role has {name} = {value}; the store sets its own, unless a "
+                "pooler undoes that",
+                f"ALTER DATABASE ... RESET {name}, or ALTER ROLE ... RESET {name}",
+            )
