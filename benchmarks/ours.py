@@ -19,10 +19,11 @@ TABLE = "sessions"
 # What rows are made with: number n has the token of the same number, and an id made from it.
 ROW_ID = "left(encode(sha256(({})::text::bytea), 'hex'), 22)"
 FILL = f"""
-INSERT INTO sessions (id, token_hash, payload, version, created_at, seen_at, expires_at)
+INSERT INTO sessions (id, token_hash, payload, version, created_at, seen_at, expires_at, owner)
 SELECT {ROW_ID.format("n")},
        sha256(decode(repeat('00', 24), 'hex') || int8send(n)), %s::json, 1, now(), now(),
-       now() + interval '20 minutes' * random() + interval '10 hours'
+       now() + interval '20 minutes' * random() + interval '10 hours',
+       'user:' || n / nullif(%s::bigint, 0)
 FROM generate_series(%s::bigint, %s::bigint) AS n
 """  # noqa: S608  # ours
 # The two statements of a visit as pgbench runs them, by what each parameter is called.
@@ -62,6 +63,11 @@ def visit(store: Store, number: int) -> bool:
     record = store.load(row_id(number), now)
     assert record is not None
     return store.save(replace(record, seen_at=now), record.version, now)
+
+
+def owner(number: int, each: int) -> str:
+    """Return the owner of row `number`, where each owner has so many rows."""
+    return f"user:{number // each}"
 
 
 def for_load(number: int) -> dict[str, Any]:

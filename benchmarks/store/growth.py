@@ -23,6 +23,7 @@ from benchmarks import PRODUCTION, cli, machine, ours
 from benchmarks.chart import Bar, chart
 from benchmarks.cli import Blocks, say, table
 from benchmarks.store.rows import connect, filled, pgbench, script, tuned_postgres
+from sessionsite.sessions import utc_now
 from tests.harness.postgres import Postgres
 
 BASE_URL = "https://sessions.example.org"
@@ -36,7 +37,8 @@ SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = '{ours.
 """  # noqa: S608  # ours
 
 
-HEADER = ["rows", "payload", "request µs", "store µs", "p99 µs", "HOT"]
+EACH = 3  # sessions per owner
+HEADER = ["rows", "owners", "payload", "request µs", "store µs", "p99 µs", "sessions_of µs", "HOT"]
 HEADER += ["table MB", "after", "indexes MB", "after"]
 
 
@@ -85,13 +87,22 @@ def requests(url: str, rows: int, operations: int) -> list[float]:
 
 
 def result(
-    postgres: Postgres, rows: int, size: int, saves: int, operations: int, file: Path
+    postgres: Postgres, rows: int, size: int, each: int, saves: int, operations: int, file: Path
 ) -> tuple[list[str], Bar]:
-    """A line of the table, and of the chart."""
-    say(f"{rows:,} rows of {size:,} bytes")
-    url = filled(postgres, rows, size)
+    """A line of the table, and of the chart; `each`: sessions per owner, 0 for no owners."""
+    owners = f"{rows // each:,}" if each else "none"
+    say(f"{rows:,} rows of {size:,} bytes, owners: {owners}")
+    url = filled(postgres, rows, size, each)
+    found = ""
     with ours.opened(url) as store:
         taken = each_time(lambda number: ours.visit(store, number), int, rows, operations)
+        if each:
+            now = utc_now()
+            lists = each_time(
+                lambda owner: store.sessions_of(owner, now),
+                lambda number: ours.owner(number, each), rows, operations,
+            )  # fmt: skip
+            found = f"{median(lists):.0f}"
     # A page would shorten the others' histories.
     request = median(requests(url, rows, operations)) if size == SMALL else 0
     before, started = numbers(url, SIZES), updates(url)
@@ -101,22 +112,24 @@ def result(
     hot = (ended[1] - started[1]) / (ended[0] - started[0])
     with postgres.connect() as connection:  # its room is needed
         connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
-    line = [f"{rows:,}", f"{size:,}", f"{request:.0f}" if request else "", f"{median(taken):.0f}"]
-    line += [f"{quantiles(taken, n=100)[98]:.0f}", f"{hot:.1%}"]
+    line = [f"{rows:,}", owners, f"{size:,}", f"{request:.0f}" if request else ""]
+    line += [f"{median(taken):.0f}", f"{quantiles(taken, n=100)[98]:.0f}", found, f"{hot:.1%}"]
     line += [f"{each / 1e6:.1f}" for both in zip(before, after, strict=True) for each in both]
     text = f"{median(taken):,.0f}" + (f" of {request:,.0f}" if request else "")
-    label = f"{rows:,} rows of {size:,} bytes"
+    label = f"{rows:,} rows of {size:,} bytes" + (", with owners" if each else "")
     return line, Bar(label, text, median(taken), max(request - median(taken), 0))
 
 
 def measure(args: argparse.Namespace, directory: Path) -> Blocks:
     sizes = [1_000, 10_000] if args.quick else [10_000, 1_000_000, 10_000_000]
+    plain = sizes[-2]  # once more without owners, beside the same with owners
     saves, big_saves, operations = (2_000, 400, 200) if args.quick else (200_000, 5_000, 5_000)
     file = directory / "save.sql"
     with tuned_postgres(directory) as postgres:
-        found = [result(postgres, rows, SMALL, saves, operations, file) for rows in sizes]
+        found = [result(postgres, plain, SMALL, 0, saves, operations, file)]
+        found += [result(postgres, rows, SMALL, EACH, saves, operations, file) for rows in sizes]
         found += [
-            result(postgres, 1_000, size, big_saves, operations, file)
+            result(postgres, 1_000, size, 0, big_saves, operations, file)
             for size in (1_000, 10_000, 100_000)
         ]
         where = machine.description(postgres)

@@ -32,15 +32,18 @@ def payload(size: int) -> str:
     return f'{{"_csrft_": "{numbers.randbytes(20).hex()}", "history": [{urls}]}}'
 
 
-def filled(postgres: Postgres, rows: int, size: int) -> str:
-    """The URL of a new database, with so many sessions that have payloads of about `size` bytes."""
+def filled(postgres: Postgres, rows: int, size: int, each: int = 0) -> str:
+    """The URL of a new database, with so many sessions that have payloads of about `size` bytes.
+
+    `each`: how many sessions an owner has; 0: they have no owners.
+    """
     url = postgres.create_database("store")
     ours.create_table(url)
     step = 500_000
     with connect(url) as connection:
         for done in range(0, rows, step):
             last = min(done + step, rows)
-            connection.execute(ours.FILL, (payload(size), done + 1, last))
+            connection.execute(ours.FILL, (payload(size), each, done + 1, last))
         connection.execute(f"VACUUM ANALYZE {ours.TABLE}".encode())
         connection.execute("CHECKPOINT")
     return url

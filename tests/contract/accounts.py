@@ -26,7 +26,7 @@ def documented() -> dict[str, Any]:
 def form(request: Request) -> dict[str, Any]:
     """Who is logged in, and the token of the page's form."""
     token = get_csrf_token(request) if "page" in request.GET else None
-    return {"user": request.session.get("user"), "token": token}
+    return {"user": request.session.owner, "token": token}
 
 
 def read(request: Request) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`request.session_store`: an owner's sessions listed, and sessions ended from outside."""
 
+from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import timedelta
 from threading import Barrier, Thread
@@ -10,6 +11,7 @@ from pyramid.interfaces import ISessionFactory
 
 from sessionsite.sessions import (
     AllSessions,
+    SessionEvent,
     SessionLimitError,
     all_sessions,
     login,
@@ -209,6 +211,41 @@ class TestLimit:
             done = in_parallel(8, log_in_at_once)
             assert sum(done) == (8 if on_limit == "end_oldest" else 2)
             assert len(kit.store.sessions_of(owner, kit.clock.now)) == 2
+
+    @pytest.mark.parametrize("new", [True, False])
+    def test_a_login_that_the_store_tries_twice_is_stored_once(
+        self, kit: Kit, new: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As after a conflict of two transactions: what the first try did is undone."""
+        locked = kit.store.with_owner_locked
+        told: list[Any] = []
+
+        def twice(owner: str, work: Any) -> Any:
+            def undone() -> None:
+                work()
+                raise ZeroDivisionError
+
+            with suppress(ZeroDivisionError):
+                locked(owner, undone)
+            return locked(owner, work)
+
+        (before,) = logged_in(kit, "user:42", max_per_owner="1")
+        visitor = Visitor(before.factory) if new else begin_with(before.factory)
+        visitor.registry.registerHandler(told.append, [SessionEvent])
+        visitor.registry.has_listeners = True
+        monkeypatch.setattr(kit.store, "with_owner_locked", twice)
+        request = visitor.open()
+        request.session["b"] = 2
+        login(request, "user:42")
+        visitor.close(request)
+        session = visitor.open().session
+        assert dict(session) == ({"b": 2} if new else {"a": 1, "b": 2})
+        assert session.owner == "user:42"
+        assert are_open([before]) == [False]
+        assert sorted(type(event).__name__ for event in told) == [
+            "SessionCreated" if new else "SessionEnded",
+            "SessionEnded" if new else "SessionRotated",
+        ]
 
     def test_a_session_that_ended_meanwhile_ends_no_other(self, kit: Kit) -> None:
         visitors = logged_in(kit, "user:42", 1, max_per_owner="1")
