@@ -39,6 +39,7 @@ from .interfaces import (
 )
 from .login import LoginHelper, login, logout
 from .memory import MemoryStore
+from .own import RESERVED_OWNER
 from .owner_store import OwnerStore, SessionCounts, SessionSummary
 from .payload import PayloadError, stored_as
 from .pruner import PRUNE_BATCH, Pruner, prune_all
@@ -62,6 +63,7 @@ from .store import (
 __all__ = [
     "FACTORY_KEY",
     "PRUNE_BATCH",
+    "RESERVED_OWNER",
     "RETRY_AFTER",
     "SAVE_TWEEN",
     "AllSessions",

@@ -29,7 +29,7 @@ from .payload import PayloadError
 from .pruner import Pruner, PrunerStart
 from .response import prevent_caching
 from .retry import IBeforeRetry
-from .store import HeadersSentError, StoreError
+from .store import HeadersSentError, SessionLimitError, StoreError
 from .stream import Stream, is_stream, stream
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 Environ = dict[str, Any]
 WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
 Policy = Callable[[Environ, Router], WSGIApp]
-FAILURES = (StoreError, PayloadError, HeadersSentError)
+FAILURES = (StoreError, PayloadError, HeadersSentError, SessionLimitError)
 
 
 def save_policy(inner: Policy, serving: Callable[[], None]) -> Policy:

@@ -6,7 +6,7 @@ from datetime import timedelta
 from threading import Event, Thread
 from typing import Any
 
-from ..sessions import OwnerStore, Record, SessionCounts, SessionSummary
+from ..sessions import RESERVED_OWNER, OwnerStore, Record, SessionCounts, SessionSummary
 from .contract import StoreContract
 from .records import START, in_parallel, raised, record
 from .rows import FULL
@@ -146,6 +146,13 @@ class OwnerContract(StoreContract):
         assert sorted(ids(store.prune_batch(START, 10))) == ["id-a", "id-b"]
         assert list(store.prune_batch(START, 10)) == []
         assert store.load("id-c", START) is not None
+
+    def test_a_row_of_the_reserved_owner_is_no_session(self, store: Any) -> None:
+        store.create(owned("a", RESERVED_OWNER, created_at=START - SECOND, seen_at=START - SECOND))
+        assert list(store.latest(START, 10)) == []
+        assert [each for batch in store.end_older(START, FAR, FAR) for each in batch] == []
+        assert store.counts(START) == SessionCounts(live=0, expired=0, owned=0, owners=0)
+        assert store.load("id-a", START) is not None
 
     def test_counts_counts_rows_and_owners(self, store: Any) -> None:
         store.create(owned("a"))

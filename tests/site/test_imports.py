@@ -51,7 +51,7 @@ IMPORTS = {
     "cli.table": {"cli.config", "cli.group", "sessions.sql"} | SITE,
     "sessions": {
         "sessions.all_sessions", "sessions.description", "sessions.error_page", "sessions.events",
-        "sessions.ini", "sessions.interfaces", "sessions.login", "sessions.memory",
+        "sessions.ini", "sessions.interfaces", "sessions.login", "sessions.memory", "sessions.own",
         "sessions.owner_store", "sessions.payload", "sessions.pruner", "sessions.response",
         "sessions.server.factory", "sessions.server.session", "sessions.settings", "sessions.store",
     },

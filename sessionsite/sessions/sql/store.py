@@ -190,7 +190,7 @@ class SQLAlchemyStore(StatementRunner, OwnerStore):
 
     def _number_of(self, owner: str) -> int:
         """Return what this table's processes agree on for `owner`: 64 bits, as locks have them."""
-        name = f"{self.table.fullname}\0{owner}".encode()
+        name = f"{self.table.fullname}\0{owner}".encode("utf-8", "surrogatepass")
         return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
 
     def latest(self, now: datetime, limit: int) -> Sequence[SessionSummary]:

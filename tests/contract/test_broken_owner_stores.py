@@ -1,0 +1,32 @@
+"""The contract of owners is tested itself: it fails for what is broken on purpose."""
+
+from collections.abc import Callable
+
+import pytest
+
+from sessionsite.sessions import MemoryStore
+from sessionsite.testing import OwnerContract, StoreContract
+from tests.contract.broken.owners import FAULTS
+
+CONTRACT = [name for name in dir(OwnerContract) if name not in dir(StoreContract)]
+TESTS = [name for name in CONTRACT if name.startswith("test_")]
+RACES = 20  # of those that run threads against each other
+
+
+def fails(test: str, make: Callable[[], MemoryStore]) -> bool:
+    try:
+        for _ in range(RACES if "one_caller" in test else 1):
+            getattr(OwnerContract(), test)(make())
+    except Exception:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("what", FAULTS)
+def test_the_contract_finds_it(what: str) -> None:
+    assert any(fails(test, FAULTS[what]) for test in TESTS)
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_a_sound_store_passes(test: str) -> None:
+    assert not fails(test, MemoryStore)
