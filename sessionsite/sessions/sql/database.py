@@ -76,15 +76,18 @@ class Database(Protocol):
         """Return what is wrong with the database, as far as it can be asked."""
 
     @abstractmethod
-    def prepare_upgrade(self, connection: sa.Connection) -> None:
-        """Let nobody else upgrade the table until this connection is closed.
+    def prepare_upgrade(self, connection: sa.Connection) -> bool:
+        """Let nobody else upgrade the table until this connection is closed; False: others do.
 
         No statement waits for a lock of others for longer than a moment; each may take any time.
         """
 
     @abstractmethod
-    def drop_invalid_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
-        """Drop an index whose building was interrupted; in AUTOCOMMIT mode."""
+    def prepare_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
+        """Drop an index whose building was interrupted; in AUTOCOMMIT mode.
+
+        What builds it may wait for as long as it takes from now on, since nobody waits for that.
+        """
 
     @abstractmethod
     def is_others_turn(self, error: Exception) -> bool:

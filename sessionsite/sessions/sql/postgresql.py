@@ -75,7 +75,7 @@ class PostgreSQL(Database):
     def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
         return postgresql_faults(connection, table)
 
-    def prepare_upgrade(self, connection: sa.Connection) -> None:
+    def prepare_upgrade(self, connection: sa.Connection) -> bool:
         store_connection: Any = connection.connection.dbapi_connection
         store_connection.seconds = _A_DAY  # a large index takes its time
         for statement in (
@@ -84,10 +84,12 @@ class PostgreSQL(Database):
             "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED, READ WRITE",
         ):
             connection.exec_driver_sql(statement)
-        lock = sa.func.pg_advisory_lock(ADVISORY_LOCK)
-        connection.execute(sa.select(sa.cast(lock, sa.Text)))
+        # Not the function that waits: CREATE INDEX CONCURRENTLY would wait for whoever waits so.
+        lock = sa.func.pg_try_advisory_lock(ADVISORY_LOCK)
+        return bool(connection.scalar(sa.select(lock)))
 
-    def drop_invalid_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
+    def prepare_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
+        connection.exec_driver_sql("SET lock_timeout = 0")
         quote = connection.dialect.identifier_preparer.quote
         qualified = f"{quote(schema)}.{quote(name)}" if schema else quote(name)
         found = sa.text("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(:name)")

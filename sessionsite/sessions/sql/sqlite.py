@@ -71,11 +71,11 @@ class SQLite(Database):
     def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
         return ()
 
-    def prepare_upgrade(self, connection: sa.Connection) -> None:
-        """Do nothing: a writer has the file for itself, and each step is a transaction."""
+    def prepare_upgrade(self, connection: sa.Connection) -> bool:
+        return True  # a writer has the file for itself, and each step is a transaction
 
-    def drop_invalid_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
-        """Do nothing: there are none."""
+    def prepare_index(self, connection: sa.Connection, name: str, schema: str | None) -> None:
+        """Do nothing: no index is left half built."""
 
     def is_others_turn(self, error: Exception) -> bool:
         done = ("already exists", "duplicate column name")

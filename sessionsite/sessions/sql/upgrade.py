@@ -42,9 +42,9 @@ class Upgrade:
             return set()
         return {column["name"] for column in found}
 
-    def drop_invalid_index(self, name: str) -> None:
-        """Drop an index that an interrupted upgrade has left behind."""
-        self.database.drop_invalid_index(self.connection, name, self.table.schema)
+    def prepare_index(self, name: str) -> None:
+        """Drop an index that was left half built, and take time for a new one."""
+        self.database.prepare_index(self.connection, name, self.table.schema)
 
     def version(self) -> str | None:
         """Return the version that the database says, or else that of the columns; None: no table.
@@ -65,10 +65,10 @@ class Upgrade:
                 version: str | None = self.connection.scalar(said)
         except (sa.exc.ProgrammingError, sa.exc.OperationalError):
             version = None
+        if version is not None:
+            return version
         there = self.columns()
-        return version or max(
-            (v for v, column in VERSIONS.items() if column in there), default=None
-        )
+        return max((v for v, column in VERSIONS.items() if column in there), default=None)
 
 
 def upgrade_table(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
@@ -137,7 +137,7 @@ def _says(upgrade: Upgrade) -> bool:
 
 
 class _OutpacedError(Exception):
-    """Another process, which no lock keeps away, has upgraded the table meanwhile."""
+    """Another process upgrades the table, or has done so meanwhile."""
 
 
 def _exclusively(
@@ -148,7 +148,8 @@ def _exclusively(
     while True:
         try:
             with engine.connect() as connection:
-                database.prepare_upgrade(connection)
+                if not database.prepare_upgrade(connection):
+                    raise _OutpacedError("another upgrade is under way")
                 connection.commit()
                 connection.execution_options(isolation_level=database.creation_isolation)
                 return work(Upgrade(connection, table, database))

@@ -1,7 +1,9 @@
 """The SQL store's lists and ends by owner, where the database is away or slow."""
 
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,7 @@ from sessionsite.testing import START, record
 from tests.harness import free_port
 from tests.harness.stores import sql_store
 
-CALLS = {
+CALLS: dict[str, Callable[[Any], Any]] = {
     "sessions_of": lambda store: store.sessions_of("user:42", START),
     "end_owner": lambda store: store.end_owner("user:42", START),
     "with_owner_locked": lambda store: store.with_owner_locked("user:42", lambda: 1),

@@ -321,8 +321,9 @@ def test_a_lock_that_is_never_given_is_an_error(old: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(upgrade, "_PATIENCE", 0)
     monkeypatch.setattr(type(old._database), "is_others_turn", lambda self, error: True)
 
-    def busy(self: Any, connection: Any) -> None:
+    def busy(self: Any, connection: Any) -> bool:
         connection.exec_driver_sql("no statement")
+        return True
 
     monkeypatch.setattr(type(old._database), "prepare_upgrade", busy)
     with pytest.raises(StoreError, match="can't upgrade table sessions"):

@@ -31,7 +31,7 @@ def upgrade() -> None:
     has_owner = sa.text("owner IS NOT NULL")
     with op.get_context().autocommit_block():
         index = f"{table}_owner"
-        given.drop_invalid_index(index)
+        given.prepare_index(index)
         op.create_index(
             index, table, ["owner"], schema=schema, if_not_exists=True,
             postgresql_where=has_owner, sqlite_where=has_owner, postgresql_concurrently=True,
