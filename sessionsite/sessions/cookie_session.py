@@ -112,6 +112,9 @@ class CookieSession(SessionData):
     def _change_own(self, values: Mapping[str, Any]) -> None:
         self._values = replace(self._values, **values)
 
+    def _age(self) -> int:
+        return self._seconds() - self.created
+
     def _max_lifetime(self) -> int | None:
         return None
 

@@ -123,6 +123,15 @@ class SessionData(dict[str, Any]):
         kept = checked_lifetime(timeout, lifetime, persistent, limit)
         self._set_own("set_lifetime()", **kept)
 
+    def lifetime_from_now(self, seconds: int) -> int:
+        """Return the `lifetime` that lasts for `seconds` from now on, or for as long as it may.
+
+        Raises TypeError, ValueError.
+        """
+        limit = self._max_lifetime()
+        total = self._age() + (checked_lifetime(UNSET, seconds, UNSET, limit)["lifetime"] or 0)
+        return total if limit is None else min(total, limit)
+
     def touch(self) -> None:
         """Push the idle time-out back with this request, even if that is not due yet."""
         self._refuse_in_a_change("touch()")
@@ -206,6 +215,10 @@ class SessionData(dict[str, Any]):
     @abstractmethod
     def _max_lifetime(self) -> int | None:
         """Return how many seconds `lifetime` may be; None for no limit."""
+
+    @abstractmethod
+    def _age(self) -> int:
+        """Return how many seconds ago the session began."""
 
     @abstractmethod
     def _invalidate(self) -> None: ...

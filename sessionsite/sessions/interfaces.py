@@ -49,6 +49,9 @@ class ISavedSession(ISession):
         Raises TypeError, ValueError.
         """
 
+    def lifetime_from_now(seconds):
+        """Return the `lifetime` for `set_lifetime` that lasts for `seconds` from now on."""
+
     def regenerate():
         """Give it a new token and a new CSRF token; the data and the id stay.
 

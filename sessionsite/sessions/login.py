@@ -8,6 +8,8 @@ from typing import Any
 
 from pyramid.request import Request
 
+from .own import checked_owner
+
 
 def login(request: Request, owner: str, lifetime: int | None = None) -> None:
     """Give the visitor's session to `owner`, with a new token and a new CSRF token.
@@ -16,17 +18,20 @@ def login(request: Request, owner: str, lifetime: int | None = None) -> None:
     that session ends, and a new one begins (ASVS 7.2.4). It is stored when this returns.
 
     `owner`: a text of the app's own, such as "user:42". `lifetime`: "remember me", seconds for
-    which the login lasts on this browser, used or not. Raises `SessionLimitError` where the owner
-    has too many sessions, `StoreError`, TypeError, ValueError.
+    which the login lasts on this browser, used or not, but no longer than `session.max_lifetime`
+    from the session's creation. What is raised leaves nobody logged in: TypeError, ValueError,
+    `SessionLimitError` where the owner has too many sessions, `PayloadError`, `StoreError`.
     """
     session = request.session
-    before = session.owner
-    if before is not None and before != owner:
+    if checked_owner(owner) is None:
+        raise TypeError("login: the owner is None; call logout")
+    remembered = None if lifetime is None else session.lifetime_from_now(lifetime)
+    if session.owner is not None and session.owner != owner:
         session.invalidate()
     session.owner = owner
     session.regenerate()
-    if lifetime is not None:
-        session.set_lifetime(timeout=lifetime, lifetime=lifetime, persistent=True)
+    if remembered is not None:
+        session.set_lifetime(timeout=lifetime, lifetime=remembered, persistent=True)
     session.save()
 
 

@@ -141,6 +141,19 @@ def test_a_session_that_makes_room_is_told(kit: Kit) -> None:
     assert [event.id for event in told] == [ids[1], ids[0]]
 
 
+def test_the_end_of_another_owners_session_is_told_with_a_limit_too(kit: Kit) -> None:
+    visitor = begin(kit, max_per_owner="1")
+    request = visitor.open()
+    login(request, "user:1")
+    visitor.close(request)
+    told = listen(visitor)
+    request = visitor.open()
+    login(request, "user:2")
+    visitor.close(request)
+    assert kinds(told) == [(SessionEnded, EndReason.LOGOUT), SessionCreated]
+    assert [event.owner for event in told] == ["user:1", "user:2"]
+
+
 def test_a_reused_token_is_told(kit: Kit) -> None:
     visitor = begin(kit, on_reuse="end")
     thief = Visitor(visitor.factory, **visitor.cookies)

@@ -257,6 +257,45 @@ class TestLogin:
         kit.clock.move(1)
         assert owner_of(visitor) == (None, None)
 
+    def test_remember_me_is_counted_from_the_login(self, kit: Kit) -> None:
+        visitor = begin(kit, timeout="7200")
+        kit.clock.move(7000)
+        request = visitor.open()
+        login(request, "user:42", lifetime=3600)
+        visitor.close(request)
+        assert "Max-Age=3600" in visitor.set_cookie[-1]
+        kit.clock.move(3599)
+        assert owner_of(visitor)[0] == "user:42"
+        kit.clock.move(1)
+        assert owner_of(visitor) == (None, None)
+
+    @on_servers
+    def test_it_is_remembered_no_longer_than_any_session(self, kit: Kit) -> None:
+        visitor = begin(kit, timeout="7200")
+        kit.clock.move(7000)
+        request = visitor.open()
+        login(request, "user:42", lifetime=30 * 86400)
+        visitor.close(request)
+        assert f"Max-Age={30 * 86400 - 7000}" in visitor.set_cookie[-1]
+
+    @pytest.mark.parametrize(
+        ("owner", "lifetime"),
+        [("", None), (None, None), (42, None), ("x" * 201, None), ("user:2", 0), ("user:2", -1),
+         ("user:2", "60"), ("user:2", 10**10)],
+    )  # fmt: skip
+    def test_a_login_that_fails_changes_nothing(self, kit: Kit, owner: Any, lifetime: Any) -> None:
+        visitor = begin(kit)
+        request = visitor.open()
+        login(request, "user:1")
+        visitor.close(request)
+        cookies = dict(visitor.cookies)
+        request = visitor.open()
+        with pytest.raises((TypeError, ValueError)):
+            login(request, owner, lifetime)
+        visitor.close(request)
+        assert visitor.cookies == cookies
+        assert owner_of(visitor)[0] == "user:1"
+
     def test_the_helper_of_a_security_policy_does_the_same(self, kit: Kit) -> None:
         helper = LoginHelper()
         visitor = begin(kit)

@@ -92,6 +92,11 @@ class StoredRow:
                 del self._changes[name]
 
     @property
+    def age(self) -> int:
+        """How many seconds ago the session began."""
+        return int((self._now() - self.created_at).total_seconds())
+
+    @property
     def max_lifetime(self) -> int | None:
         return self._settings.max_lifetime
 

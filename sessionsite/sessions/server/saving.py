@@ -116,11 +116,12 @@ class SessionRow(StoredRow):
         store = cast(OwnerStore, self._store)
         now = self._now()
         before = (self.record, self.answer, self._rotating)
+        told = len(self._facts)
 
         def work() -> str | None:
             # Another try, perhaps: the one before has stored nothing.
             self.record, self.answer, self._rotating = before
-            self._facts.clear()
+            del self._facts[told:]
             newest = self._store_due(payload, now)
             if not self.spent:
                 for each in make_room(store, self._settings, owner, self.id, now):
@@ -131,7 +132,7 @@ class SessionRow(StoredRow):
         try:
             newest: str | None = self._call(store.with_owner_locked, owner, work)
         except BaseException as exc:
-            self._facts.clear()
+            del self._facts[told:]
             self.record, self.answer, self._rotating = before
             if isinstance(exc, SessionLimitError):
                 self._changes.clear()

@@ -104,6 +104,9 @@ class ServerSession(SessionData):
             self._refuse_cookie("another lifetime")
         self._row.change_own(values)
 
+    def _age(self) -> int:
+        return self._row.age
+
     def _max_lifetime(self) -> int | None:
         return self._row.max_lifetime
 
