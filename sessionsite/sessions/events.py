@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 
 from pyramid.registry import Registry
 from pyramid.request import Request
+from zope.interface import implementedBy
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,14 @@ class Teller:
     def __init__(self, request: Request | None = None, registry: Registry | None = None) -> None:
         self._request = None if request is None else weakref.ref(request)
         self._registry = registry or getattr(request, "registry", None)
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether anything hears of sessions that end: a subscriber, or a log for details."""
+        ended = (implementedBy(SessionEnded),)
+        return log.isEnabledFor(logging.DEBUG) or (
+            self._registry is not None and bool(self._registry.adapters.subscriptions(ended, None))
+        )
 
     def session(self, kind: type[SessionEvent], id: str, owner: str | None, **more: Any) -> None:
         """Log and tell what has happened to a session."""

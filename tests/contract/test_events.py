@@ -192,6 +192,22 @@ def test_whoever_prunes_tells_of_idle_and_absolute_ends(kit: Kit) -> None:
     assert len(told) == 3
 
 
+def test_a_pruner_that_nobody_hears_only_counts(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    idle = begin(kit)
+    kit.clock.move(86400)
+
+    def refuse(now: Any, limit: int) -> None:
+        raise AssertionError("nobody asked for them")
+
+    monkeypatch.setattr(kit.store, "prune_batch", refuse)
+    for tell in (Teller(), Teller(registry=idle.registry)):
+        assert tell.is_heard is False
+    if kit.kind == "postgresql":
+        assert Pruner(kit.store, 900, kit.clock, tell=Teller(registry=idle.registry)).prune() == 1
+    listen(idle)
+    assert Teller(registry=idle.registry).is_heard is True
+
+
 def test_a_store_that_is_lost_and_back_is_told_once_each(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,6 +10,7 @@ from pyramid.config import Configurator
 from pyramid.scripting import prepare
 from webtest import TestApp
 
+from sessionsite.sessions import StoreError
 from sessionsite.sessions.memory import MemoryStore
 from sessionsite.sessions.pruner import Pruner, PrunerStart, prune_all
 from sessionsite.testing import START, in_parallel, record
@@ -79,6 +80,100 @@ def test_it_does_with_one_connection_and_commits_each_batch(
     assert pruner(store).prune() == 3
     store.close()
     other.close()
+
+
+def idle_in_transaction(url: str) -> int:
+    other = sql_store(url)
+    with other.engine.connect() as connection:
+        query = "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction'"
+        query += " AND datname = current_database()"
+        count = int(connection.exec_driver_sql(query).scalar_one())
+    other.close()
+    return count
+
+
+def test_no_transaction_is_open_between_two_batches(postgres_url: str) -> None:
+    """It would keep vacuum from cleaning up, all over the database."""
+    store = sql_store(postgres_url)
+    expired(store, 5)
+    with store.sweeping() as ours:
+        assert ours
+        for _ in range(2):
+            assert idle_in_transaction(postgres_url) == 0
+            assert store.prune(START, 2) == 2
+    assert idle_in_transaction(postgres_url) == 0
+    store.close()
+
+
+def test_behind_a_pooler_each_batch_is_a_transaction_with_its_lock(postgres_url: str) -> None:
+    pooled = f"{postgres_url}?prepare_threshold=none"
+    store, other = sql_store(pooled), sql_store(pooled)
+    expired(store, 5)
+    with store.sweeping() as ours:
+        assert ours
+        for removed in (2, 2, 1):
+            assert store.prune(START, 2) == removed
+            assert pruner(other).prune() == 0
+    expired(store, 3)
+    assert pruner(other).prune() == 3
+    store.close()
+    other.close()
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt, StoreError])
+@pytest.mark.parametrize("pooled", [True, False])
+def test_the_turn_ends_however_it_ends(
+    postgres_url: str, error: type[BaseException], pooled: bool
+) -> None:
+    url = f"{postgres_url}?prepare_threshold=none" if pooled else postgres_url
+    store, other = sql_store(url), sql_store(url)
+
+    def sweep() -> None:
+        with store.sweeping() as ours:
+            assert ours
+            store.prune(START, 2)
+            raise error
+
+    with pytest.raises(error):
+        sweep()
+    expired(store, 1)
+    assert pruner(other).prune() == 1
+    store.close()
+    other.close()
+
+
+def test_a_connection_that_is_cut_off_takes_its_turn_with_it(postgres_url: str) -> None:
+    store, other = sql_store(postgres_url), sql_store(postgres_url)
+    expired(store, 3)
+
+    def sweep() -> None:
+        with store.sweeping() as ours:
+            assert ours
+            with other.engine.connect() as connection:
+                connection.exec_driver_sql(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            store.prune(START, 2)
+
+    with pytest.raises(StoreError):
+        sweep()
+    assert pruner(other).prune() == 3
+    store.close()
+    other.close()
+
+
+def test_what_lies_before_the_last_batch_is_found_by_the_same_sweep(postgres_url: str) -> None:
+    """A batch begins where the one before has ended, and the last one from the beginning."""
+    store = sql_store(postgres_url)
+    for seconds in range(5):
+        store.create(record(str(seconds), expires_at=START - timedelta(seconds=seconds)))
+    assert store.prune(START, 2) == 2
+    for seconds in (3, 4):  # as old as those that have gone
+        store.create(record(f"{seconds}-again", expires_at=START - timedelta(seconds=seconds)))
+    assert store.prune(START, 10) == 5
+    assert store.prune(START, 10) == 0
+    store.close()
 
 
 def test_a_row_that_is_locked_is_left_for_later(postgres_url: str) -> None:

@@ -62,7 +62,7 @@ IMPORTS = {
         "sessions.events", "sessions.interfaces", "sessions.owner_store", "sessions.store",
     },
     "sessions.events": set(),
-    "sessions.login": set(),
+    "sessions.login": {"sessions.own"},
     "sessions.own": set(),
     "sessions.owner_store": {"sessions.store"},
     "cli.sessions": {"cli.config", "cli.group"} | SITE,
@@ -90,6 +90,9 @@ IMPORTS = {
         "sessions.sql.values", "sessions.store",
     },
     "sessions.sql.postgresql_faults": {"sessions.sql.database", "sessions.store"},
+    "sessions.sql.pruning": {
+        "sessions.owner_store", "sessions.sql.database", "sessions.sql.runner",
+    },
     "sessions.store": set(),
     "sessions.payload": set(),
     "sessions.data": {"sessions.own", "sessions.payload"},
@@ -189,7 +192,7 @@ IMPORTS = {
     },
     "sessions.sql.store": {
         "sessions.owner_store", "sessions.sql.connections", "sessions.sql.database",
-        "sessions.sql.runner", "sessions.sql.statements", "sessions.sql.upgrade", "sessions.store",
+        "sessions.sql.pruning", "sessions.sql.statements", "sessions.sql.upgrade", "sessions.store",
     },
     "sessions.sql.creation": {
         "sessions.sql.engine", "sessions.sql.upgrade", "sessions.sql.values", "sessions.store",

@@ -30,6 +30,17 @@ class EngineOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class SweepLocks:
+    """The statements by which processes take turns at pruning."""
+
+    take: sa.Select[Any]
+    """Takes the turn until `release`, or until the connection ends; no transaction is open."""
+    release: sa.Select[Any]
+    take_for_a_transaction: sa.Select[Any]
+    """The same behind a pooler, which hands each transaction to another of its connections."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fault:
     """Something that is wrong, and what to do about it."""
 
@@ -47,8 +58,10 @@ class Database(Protocol):
     """Whether a child may open connections while it has, unused, some of its parent's."""
     creation_isolation: Literal["READ COMMITTED", "SERIALIZABLE"]
     """The isolation level of the transaction that creates the table."""
-    sweep_lock: sa.Select[Any] | None
-    """Gives True to one transaction at a time; None where writers wait for each other anyway."""
+    sweep_locks: SweepLocks | None
+    """Give True to one process at a time; None where writers wait for each other anyway."""
+    counts_what_it_deletes: bool
+    """Whether a SELECT may have a DELETE in it: then no row of the deleted comes back."""
     owner_lock: sa.Select[Any] | None
     """Waits until no other transaction has the lock `:owner_number`; None likewise."""
 
@@ -66,6 +79,10 @@ class Database(Protocol):
     @abstractmethod
     def statement(self, name: str, statement: sa.Executable, dialect: sa.Dialect) -> Statement:
         """Return `statement`, ready to run under `name`."""
+
+    @abstractmethod
+    def keeps_locks(self, connection: Any) -> bool:
+        """Return whether a lock of the driver's connection lasts longer than a transaction."""
 
     @abstractmethod
     def lock_creation(self, connection: sa.Connection) -> None:

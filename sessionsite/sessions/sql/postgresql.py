@@ -10,13 +10,14 @@ import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 
 from ..ini import ConfigurationError
-from .database import Database, EngineOptions, Fault
+from .database import Database, EngineOptions, Fault, SweepLocks
 from .libpq import NoAnswerError, PostgreSQLStatement, StoreConnection
 from .postgresql_faults import postgresql_faults
 from .session_settings import BEGIN
 
 # An arbitrary number that all who create or prune this table agree on.
 ADVISORY_LOCK = 0x5E551025
+_SWEEP_LOCK: sa.ColumnClause[int] = sa.literal_column(str(ADVISORY_LOCK + 1))
 _LOCK_TIMEOUT = "1s"  # whoever comes behind a statement that waits for a lock waits as well
 _A_DAY = 86400.0
 _SCHEME = "postgresql://"  # what libpq calls it
@@ -31,8 +32,11 @@ class PostgreSQL(Database):
     survives_forks = True
     # the other levels would not see a table that was created while we waited for the lock
     creation_isolation = "READ COMMITTED"
-    sweep_lock = sa.select(
-        sa.func.pg_try_advisory_xact_lock(sa.literal_column(str(ADVISORY_LOCK + 1)))
+    counts_what_it_deletes = True
+    sweep_locks = SweepLocks(
+        take=sa.select(sa.func.pg_try_advisory_lock(_SWEEP_LOCK)),
+        release=sa.select(sa.func.pg_advisory_unlock(_SWEEP_LOCK)),
+        take_for_a_transaction=sa.select(sa.func.pg_try_advisory_xact_lock(_SWEEP_LOCK)),
     )
     # The cast makes a value of what is none: psycopg's codecs have no type void.
     owner_lock = sa.select(
@@ -65,6 +69,9 @@ class PostgreSQL(Database):
         self, name: str, statement: sa.Executable, dialect: sa.Dialect
     ) -> PostgreSQLStatement:
         return PostgreSQLStatement(name, statement)
+
+    def keeps_locks(self, connection: Any) -> bool:
+        return connection.prepare_threshold is not None
 
     def lock_creation(self, connection: sa.Connection) -> None:
         store_connection: Any = connection.connection.dbapi_connection

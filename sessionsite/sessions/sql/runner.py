@@ -100,7 +100,7 @@ class StatementRunner(forks.Forked):
     def _transaction(self, connection: Any) -> Iterator[None]:
         statements = self._statements
         process, thread = os.getpid(), get_ident()
-        if thread in self._held:
+        if thread in self._held and connection.in_transaction:
             yield  # part of the transaction that the thread is in
             return
         statements.begin.run(connection, {})

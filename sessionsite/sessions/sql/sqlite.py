@@ -24,8 +24,9 @@ class SQLite(Database):
     # SQLite keeps its locks per file and process, and a child takes its parent's for its own
     survives_forks = False
     creation_isolation = "SERIALIZABLE"
-    sweep_lock = None
+    sweep_locks = None
     owner_lock = None
+    counts_what_it_deletes = False
 
     def engine_options(self, url: str, timeout: int) -> EngineOptions:
         made = make_url(url)
@@ -64,6 +65,9 @@ class SQLite(Database):
         self, name: str, statement: sa.Executable, dialect: sa.Dialect
     ) -> "SQLiteStatement":
         return SQLiteStatement(statement, dialect)
+
+    def keeps_locks(self, connection: Any) -> bool:
+        return True
 
     def lock_creation(self, connection: sa.Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")

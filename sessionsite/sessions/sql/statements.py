@@ -41,7 +41,10 @@ class Statements:
     end_rest: Statement
     counts: Statement
     sweep: Statement | None = None
+    sweep_end: Statement | None = None
+    sweep_once: Statement | None = None
     owner_lock: Statement | None = None
+    prune_count: Statement | None = None
 
 
 def compile_statements(
@@ -74,13 +77,23 @@ def compile_statements(
         "delete": sa.delete(table).where(mine),
         "count_expired": sa.select(sa.func.count()).where(c.expires_at <= now),
     } | _of_many(table, alive, now)
-    if database.sweep_lock is not None:
-        described["sweep"] = database.sweep_lock
+    if (locks := database.sweep_locks) is not None:
+        described["sweep"] = locks.take
+        described["sweep_end"] = locks.release
+        described["sweep_once"] = locks.take_for_a_transaction
+    if database.counts_what_it_deletes:
+        described["prune_count"] = _count_of(described["prune"])
     if database.owner_lock is not None:
         described["owner_lock"] = database.owner_lock
     return Statements(
         **{name: database.statement(name, each, dialect) for name, each in described.items()}
     )
+
+
+def _count_of(prune: Any) -> sa.Select[Any]:
+    """Return what counts the rows that `prune` deletes, and tells the latest end of them."""
+    gone = prune.cte("gone")
+    return sa.select(sa.func.count(), sa.func.max(gone.c.expires_at)).select_from(gone)
 
 
 def _of_many(
@@ -94,7 +107,8 @@ def _of_many(
     # a CTE is evaluated once; a subquery may be again for each row, and pass its LIMIT
     expired = (
         sa.select(c.id)
-        .where(c.expires_at <= now)
+        # The index has an entry for each row that has just been deleted: `since` steps over them.
+        .where(c.expires_at >= sa.bindparam("since", type_=UTCDateTime), c.expires_at <= now)
         .order_by(c.expires_at)
         .limit(batch)
         .with_for_update(skip_locked=True)

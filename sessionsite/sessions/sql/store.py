@@ -8,10 +8,8 @@ work runs in AUTOCOMMIT mode: one round trip, no BEGIN, no COMMIT.
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
-from threading import get_ident
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -21,17 +19,16 @@ from ..owner_store import OwnerStore, SessionCounts, SessionSummary
 from ..store import MalformedRecordError, Record, RecordExistsError, StoreError
 from .connections import ConflictError, LostConnectionError
 from .database import Statement
-from .runner import StatementRunner
+from .pruning import MAX_LIMIT, PruningRunner
 from .statements import CHANGEABLE, COLUMNS
 from .upgrade import remark
 
 T = TypeVar("T")
 _BYTES, _TEXT, _WHOLE = (bytes, NoneType), (str, NoneType), (int, NoneType)
 _BATCH = 1000  # rows
-_MAX_LIMIT = 2**31 - 1  # what PostgreSQL's integer holds
 
 
-class SQLAlchemyStore(StatementRunner, OwnerStore):
+class SQLAlchemyStore(PruningRunner, OwnerStore):
     """`OwnerStore` over one table; thread-safe. Times are stored to the microsecond."""
 
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
@@ -139,34 +136,6 @@ class SQLAlchemyStore(StatementRunner, OwnerStore):
     def remark(self) -> str | None:
         return remark(self.engine, self.table)
 
-    def prune(self, now: datetime, limit: int) -> int:
-        return len(self.prune_batch(now, limit))
-
-    def prune_batch(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
-        statements = self._statements
-        values = {"now": now, "batch": min(limit, _MAX_LIMIT)}
-        deleted = self._summaries(statements.prune, values)
-        if (held := self._held.get(get_ident())) and statements.sweep is not None:
-            # Inside `sweeping`: each batch is a transaction, lock included.
-            for statement in (statements.commit, statements.begin, statements.sweep):
-                statement.run(held, {})
-        return deleted
-
-    def count_expired(self, now: datetime) -> int:
-        count: int = self._fetch(self._statements.count_expired, {"now": now})[0][0]
-        return count
-
-    @contextmanager
-    def sweeping(self) -> Iterator[bool]:
-        lock = self._statements.sweep
-        if lock is None:
-            yield True
-            return
-        with self._connection() as connection, self._transaction(connection):
-            rows, _ = lock.run(connection, {})
-            with self._holding(connection):  # a second connection might be one too many
-                yield rows[0][0]
-
     def sessions_of(self, owner: str, now: datetime) -> Sequence[SessionSummary]:
         return self._summaries(self._statements.sessions_of, {"owner": owner, "now": now})
 
@@ -194,7 +163,7 @@ class SQLAlchemyStore(StatementRunner, OwnerStore):
         return int.from_bytes(hashlib.sha256(name).digest()[:8], signed=True)
 
     def latest(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
-        values = {"now": now, "batch": min(limit, _MAX_LIMIT)}
+        values = {"now": now, "batch": min(limit, MAX_LIMIT)}
         return self._summaries(self._statements.latest, values)
 
     def end_older(
