@@ -152,13 +152,18 @@ def remark(registry: Registry) -> str | None:
 
 
 def _check_store(event: ApplicationCreated) -> None:
+    factory = event.app.registry.queryUtility(ISessionFactory)
+    if not IServerSessionFactory.providedBy(factory):
+        return
     try:
-        said = remark(event.app.registry)
+        said = factory.store.remark()
     except StoreError as exc:
         log.warning("Session store: could not be checked at start: %s", exc)
     else:
         if said:
             log.error("Session store: %s", said)
+    finally:
+        factory.store.close()  # a server that forks after this must not share what was opened
 
 
 def _prevent_caching(event: NewResponse) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from pyramid.config import Configurator
+from pyramid.interfaces import ISessionFactory
 
 from sessionsite.sessions import forks
 from sessionsite.sessions.memory import MemoryStore
@@ -22,7 +24,8 @@ from sessionsite.sessions.store import Record, StoreError
 from sessionsite.testing import START, record
 from tests import ROOT
 from tests.harness.forking import fork_in_c, in_child, open_files
-from tests.harness.stores import sql_store
+from tests.harness.stores import sql_keys, sql_store
+from tests.sessions.apps import SERVER
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 
@@ -179,7 +182,8 @@ def test_a_connection_that_is_lent_is_dropped_too(postgres_store: SQLAlchemyStor
 SCRIPT = """
 import os, sys, threading
 from sessionsite.testing import START, record
-from tests.harness.stores import sql_store
+from tests.harness.stores import sql_keys, sql_store
+from tests.sessions.apps import SERVER
 
 store = sql_store(sys.argv[1])
 store.create(record())
@@ -392,3 +396,22 @@ def test_who_fails_at_a_fork_does_not_keep_it_from_the_others(
     assert in_child(lambda: 1) == 1
     assert counting.told == 1
     assert "not me" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def test_an_app_that_was_made_holds_no_connection(
+    request: pytest.FixtureRequest, name: str
+) -> None:
+    """The check at start is over: a server may fork now, uWSGI without Python's knowledge."""
+    url = request.getfixturevalue(f"{name}_url")
+    sql_store(url).close()
+    settings = {
+        "sessionsite.session_factory": SERVER,
+        "session.secret": "a-secret-for-tests-that-is-long-enough",
+        **sql_keys(url, create_table=False),
+    }
+    with Configurator(settings=settings) as config:
+        config.include("sessionsite.sessions")
+        app = config.make_wsgi_app()
+    store = app.registry.queryUtility(ISessionFactory).store
+    assert not store._pool.open
