@@ -123,6 +123,12 @@ class SessionData(dict[str, Any]):
         kept = checked_lifetime(timeout, lifetime, persistent, limit)
         self._set_own("set_lifetime()", **kept)
 
+    @property
+    def has_own_lifetime(self) -> bool:
+        """Whether `set_lifetime` has set anything."""
+        own = self._own()
+        return own.timeout is not None or own.lifetime is not None or own.persistent is not None
+
     def lifetime_from_now(self, seconds: int) -> int:
         """Return the `lifetime` that lasts for `seconds` from now on, or for as long as it may.
 

@@ -42,6 +42,7 @@ class ISavedSession(ISession):
 
     owner = Attribute("whose it is, in the app's own words, or None; can be set")
     label = Attribute("what its owner may know it by, or None; can be set")
+    has_own_lifetime = Attribute("whether `set_lifetime` has set anything")
 
     def set_lifetime(*, timeout, lifetime, persistent):
         """Give it time-outs of its own, in seconds; what is not given stays as it is.

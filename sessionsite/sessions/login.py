@@ -15,7 +15,8 @@ def login(request: Request, owner: str, lifetime: int | None = None) -> None:
     """Give the visitor's session to `owner`, with a new token and a new CSRF token.
 
     What the visitor has put into the session before stays, unless it was another owner's: then
-    that session ends, and a new one begins (ASVS 7.2.4). It is stored when this returns.
+    that session ends, and a new one begins (ASVS 7.2.4). It is stored when this returns. A login
+    without `lifetime` has the settings' time-outs, whatever an earlier one had.
 
     `owner`: a text of the app's own, such as "user:42". `lifetime`: "remember me", seconds for
     which the login lasts on this browser, used or not, but no longer than `session.max_lifetime`
@@ -28,6 +29,11 @@ def login(request: Request, owner: str, lifetime: int | None = None) -> None:
     remembered = None if lifetime is None else session.lifetime_from_now(lifetime)
     if session.owner is not None and session.owner != owner:
         session.invalidate()
+    elif remembered is None and session.has_own_lifetime:
+        # Not remembered any more. The session may be older than others become: another one goes on.
+        data = dict(session)
+        session.invalidate()
+        session.update(data)
     session.owner = owner
     session.regenerate()
     if remembered is not None:

@@ -278,6 +278,21 @@ class TestLogin:
         visitor.close(request)
         assert f"Max-Age={30 * 86400 - 7000}" in visitor.set_cookie[-1]
 
+    def test_a_login_without_a_lifetime_is_not_remembered_any_more(self, kit: Kit) -> None:
+        visitor = begin(kit, timeout="1200")
+        for days, lifetime in ((0, 30 * 86400), (20, None)):
+            kit.clock.move(days * 86400)
+            request = visitor.open()
+            login(request, "user:42", lifetime)
+            visitor.close(request)
+        assert "Max-Age" not in visitor.set_cookie[-1]
+        session = visitor.open().session
+        assert (session.owner, dict(session), session.has_own_lifetime) == (
+            "user:42", {"a": 1}, False,
+        )  # fmt: skip
+        kit.clock.move(1201)
+        assert owner_of(visitor) == (None, None)
+
     @pytest.mark.parametrize(
         ("owner", "lifetime"),
         [("", None), (None, None), (42, None), ("x" * 201, None), ("user:2", 0), ("user:2", -1),
