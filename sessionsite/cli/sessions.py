@@ -23,8 +23,6 @@ class Age(click.ParamType):  # type: ignore[type-arg]  # older ones take no argu
     name = "age"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
-        if isinstance(value, timedelta):
-            return value
         match = re.fullmatch(r"(\d{1,9})([smhdw])", value)
         if match is None:
             self.fail(f"{value!r} is no age: give 90s, 20m, 12h, 30d or 2w, for example.")

@@ -11,8 +11,10 @@ from pyramid.interfaces import ISessionFactory
 
 from sessionsite.sessions import (
     AllSessions,
+    MalformedRecordError,
     SessionEvent,
     SessionLimitError,
+    StoreError,
     all_sessions,
     login,
 )
@@ -294,6 +296,39 @@ def begin_with(factory: Any) -> Visitor:
     with visitor.request() as session:
         session["a"] = 1
     return visitor
+
+
+def test_a_row_that_was_edited_by_hand_ends_all_the_same(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (visitor,) = logged_in(kit, "user:42")
+    store = asked(visitor)
+    id_ = visitor.open().session.id
+
+    def spoilt(*_: Any) -> None:
+        raise MalformedRecordError("the row")
+
+    monkeypatch.setattr(kit.store, "update", spoilt)
+    assert store.end(id_) is True
+    assert store.end(id_) is False
+
+
+def test_a_login_whose_store_fails_logs_nobody_in(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = begin_with(kit.factory(max_per_owner="1"))
+    request = visitor.open()
+
+    def fail(*_: Any) -> None:
+        raise StoreError("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kit.store, "sessions_of", fail)
+        with pytest.raises(StoreError):
+            login(request, "user:42")
+    visitor.close(request)
+    session = visitor.open().session
+    assert (session.owner, dict(session)) == (None, {"a": 1})
 
 
 def test_a_store_without_owners_says_so(kit: Kit) -> None:

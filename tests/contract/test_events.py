@@ -7,6 +7,7 @@ import pytest
 from pyramid.interfaces import ISessionFactory
 
 from sessionsite.sessions import (
+    RESERVED_OWNER,
     EndReason,
     SessionCreated,
     SessionEnded,
@@ -20,8 +21,10 @@ from sessionsite.sessions import (
     login,
     logout,
 )
+from sessionsite.sessions import pruner as pruner_module
 from sessionsite.sessions.events import Teller
 from sessionsite.sessions.pruner import Pruner
+from sessionsite.testing import START, record
 from tests.contract.kit import Kit, begin, on_servers
 from tests.harness.visitor import Visitor
 
@@ -190,6 +193,24 @@ def test_whoever_prunes_tells_of_idle_and_absolute_ends(kit: Kit) -> None:
     assert {event.request for event in told} == {None}
     assert pruner.prune() == 0
     assert len(told) == 3
+
+
+def test_a_heard_pruner_goes_batch_by_batch_and_says_nothing_of_markers(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pruner_module, "PRUNE_BATCH", 2)
+    visitor = kit.visitor()
+    told = listen(visitor)
+    for number in range(5):
+        owner = RESERVED_OWNER if number == 4 else None
+        kit.store.create(record(str(number), expires_at=START, owner=owner))
+    kit.clock.now = START
+    pruner = Pruner(kit.store, 900, kit.clock, tell=Teller(registry=visitor.registry))
+    assert pruner.prune() == 5
+    assert len(told) == 4
+    for number in range(4):
+        kit.store.create(record(str(number), expires_at=START))
+    assert pruner.prune() == 4
 
 
 def test_a_pruner_that_nobody_hears_only_counts(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from sessionsite.sessions import HeadersSentError
 from tests.contract.kit import Kit, begin, on_servers, stored
 
 HOUR, DAY = 3600, 86400
@@ -126,6 +127,26 @@ def test_a_persistent_session_without_an_end_has_the_longest_cookie(kit: Kit) ->
     with visitor.request() as session:
         session.set_lifetime(persistent=True)
     assert max_age(visitor) == str(400 * DAY)
+
+
+def test_it_needs_a_cookie_that_can_still_be_sent(kit: Kit) -> None:
+    session = begin(kit).open().session
+    session.headers_sent()
+
+    def change() -> None:
+        session.set_lifetime(persistent=True)
+        session.save()
+
+    with pytest.raises(HeadersSentError):
+        change()
+
+
+def test_the_end_that_is_told_is_the_nearer_one(kit: Kit) -> None:
+    with begin(kit, timeout="1200").request() as session:
+        session.set_lifetime(timeout=None, lifetime=HOUR)
+        assert session.expires_at == kit.clock.now + timedelta(hours=1)
+        session.set_lifetime(timeout=60)
+        assert session.expires_at == kit.clock.now + timedelta(seconds=60)
 
 
 class TestOnAServer:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions import LoginHelper, login, logout
+from sessionsite.sessions import RESERVED_OWNER, LoginHelper, login, logout
 from tests.contract.kit import Kit, begin, data_of, on_servers, stored
 
 
@@ -61,6 +61,10 @@ class TestOwner:
                 with pytest.raises((TypeError, ValueError), match=rf"session\.{name}"):
                     setattr(session, name, wrong)
         assert owner_of(visitor) == (None, None)
+
+    def test_the_owner_of_rows_that_are_no_sessions_is_refused(self, kit: Kit) -> None:
+        with pytest.raises(ValueError, match="no sessions"):
+            kit.visitor().open().session.owner = RESERVED_OWNER
 
     def test_an_empty_text_owns_nothing(self, kit: Kit) -> None:
         with pytest.raises(ValueError, match="no owner"):

@@ -14,6 +14,7 @@ from sessionsite.cli import doctor as module
 from sessionsite.cli import main
 from sessionsite.sessions import utc_now
 from sessionsite.sessions.sql import postgresql_faults
+from tests.harness import free_port
 from tests.harness.commands import PRODUCTION
 from tests.harness.nginx import start_nginx
 from tests.harness.old_table import make_old_table
@@ -179,6 +180,49 @@ class TestThroughTheProxy:
         _, output = doctor("--url", f"{behind_nginx}/healthz")
         assert any("sets no cookie __Host-sessionsite" in fault for fault in faults(output))
 
+    def test_a_page_that_is_not_there(self, doctor: Doctor, behind_nginx: str) -> None:
+        _, output = doctor("--url", f"{behind_nginx}/nowhere")
+        assert any("is answered 404" in fault for fault in faults(output))
+
+    def test_it_follows_a_redirect_and_not_for_ever(
+        self, doctor: Doctor, behind_nginx: str
+    ) -> None:
+        with redirecting(f"{behind_nginx}/") as url:
+            status, output = doctor("--url", url)
+        assert (status, faults(output)) == (0, [])
+        with redirecting("/") as url:
+            _, output = doctor("--url", url)
+        assert any("it redirects without end" in fault for fault in faults(output))
+
+    def test_a_cookie_that_is_not_secure(
+        self, doctor: Doctor, database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        config = production_ini(tmp_path, "session.secure = false", "session.cookie_name = plain")
+        with start_worker(tmp_path, config, DATABASE_URL=database) as worker:
+            for url in _behind_nginx(worker, tmp_path, monkeypatch):
+                _, output = doctor("--url", url, config=str(config))
+        assert "the cookie plain is not Secure" in faults(output)
+
+    def test_a_database_that_is_away_is_said_once(
+        self, doctor: Doctor, behind_nginx: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://u@127.0.0.1:{free_port()}/x")
+        _, output = doctor("--url", behind_nginx)
+        assert len(faults(output)) == 1
+        assert "the database does not answer" in output
+
+    def test_another_factory_than_ours_is_visited(
+        self, doctor: Doctor, behind_nginx: str, tmp_path: Path
+    ) -> None:
+        config = tmp_path / "cookie.ini"
+        config.write_text(
+            "[app:main]\nuse = egg:sessionsite\nsession.secret = x\nsessionsite.session_factory ="
+            " sessionsite.sessions.cookie.session_factory_from_settings\n"
+        )
+        status, output = doctor("--url", behind_nginx, config=str(config))
+        assert (status, faults(output)) == (0, [])
+        assert "is answered 200" in output
+
 
 class TestTheDatabase:
     def test_no_table(self, doctor: Doctor, database: str) -> None:
@@ -235,6 +279,65 @@ class TestTheDatabase:
         _, output = doctor()
         assert any("the clock of the database is +3" in fault for fault in faults(output))
 
+    def test_defaults_that_do_no_harm(self, doctor: Doctor, database: str) -> None:
+        name = database.rpartition("/")[2]
+        run(database, f"ALTER DATABASE {name} SET client_encoding = 'UTF8'",
+            f"ALTER DATABASE {name} SET work_mem = '8MB'")  # fmt: skip
+        status, output = doctor()
+        run(database, f"ALTER DATABASE {name} RESET ALL")
+        assert (status, faults(output)) == (0, [])
+
+    def test_a_standby(self, database: str) -> None:
+        """A connection that says so: to have a real one would take a cluster."""
+        store = sql_store(database)
+
+        class Standby:
+            def __init__(self, connection: Any) -> None:
+                self.connection = connection
+                self.dialect, self.execute = connection.dialect, connection.execute
+
+            def scalar(self, query: Any, values: Any = None) -> Any:
+                return "recovery" in str(query) or self.connection.scalar(query, values)
+
+        with store.engine.connect() as connection:
+            standby: Any = Standby(connection)
+            (fault,) = postgresql_faults.postgresql_faults(standby, store.table)
+        assert (fault.text, "target_session_attrs" in fault.mend) == (
+            "the server is a standby, and can't be written", True,
+        )  # fmt: skip
+        store.close()
+
+    def test_a_catalog_that_can_not_be_read(
+        self, doctor: Doctor, database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(postgresql_faults, "_RIGHTS", ("NO RIGHT",))
+        _, output = doctor()
+        assert any("the database can't be looked into" in fault for fault in faults(output))
+
+    def test_sqlite(
+        self, doctor: Doctor, database: str, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        create_table(sqlite_url)
+        monkeypatch.setenv("DATABASE_URL", sqlite_url)
+        status, output = doctor()
+        assert (status, faults(output)) == (0, [])
+
+    @pytest.mark.parametrize(
+        ("store", "said", "status"),
+        [("key_and_value", "ok     the store answers, in a store of the site's own", 0),
+         ("away", "FAULT  the store does not answer: away", 1),
+         ("remarkable", "FAULT  it is full", 1)],
+    )  # fmt: skip
+    def test_a_store_of_the_sites_own(
+        self, doctor: Doctor, database: str, tmp_path: Path, store: str, said: str, status: int
+    ) -> None:
+        config = production_ini(tmp_path, f"session.store = tests.sessions.own_store.{store}")
+        lines = config.read_text("utf-8").splitlines(True)
+        config.write_text("".join(x for x in lines if not x.startswith("session.sqlalchemy")))
+        got, output = doctor(config=str(config))
+        assert got == status
+        assert said in output
+
     def test_no_database(
         self, doctor: Doctor, database: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -282,6 +385,33 @@ class TestTheSettings:
             " sessionsite.sessions.cookie.session_factory_from_settings\n"
         )
         assert doctor(config=str(config)) == (0, "ok     the settings can be read\n")
+
+
+class redirecting:  # noqa: N801  # a context manager
+    """A server that sends everybody to another address."""
+
+    def __init__(self, location: str) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(302)
+                self.send_header("Location", location)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._server.server_port}/"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
 
 
 class forgetful_proxy:  # noqa: N801  # a context manager

@@ -38,7 +38,12 @@ class NamedStore(MemoryStore):
 class KeyAndValue(SessionStore):
     """A store that keeps each row by its id, and finds none by its owner."""
 
-    create = load = save = update = delete = prune = NotImplemented
+    create: Any = NotImplemented
+    load: Any = NotImplemented
+    save: Any = NotImplemented
+    update: Any = NotImplemented
+    delete: Any = NotImplemented
+    prune: Any = NotImplemented
 
     def __init__(self) -> None:
         store = MemoryStore()
@@ -48,6 +53,22 @@ class KeyAndValue(SessionStore):
 
 def key_and_value(settings: Mapping[str, Any]) -> KeyAndValue:
     return KeyAndValue()
+
+
+def away(settings: Mapping[str, Any]) -> KeyAndValue:
+    store = KeyAndValue()
+
+    def load(id: str, now: Any) -> None:
+        raise StoreError("away")
+
+    store.load = load
+    return store
+
+
+def remarkable(settings: Mapping[str, Any]) -> KeyAndValue:
+    store = KeyAndValue()
+    store.remark = lambda: "it is full"  # type: ignore[method-assign]
+    return store
 
 
 def store_from_settings(settings: Mapping[str, Any]) -> NamedStore:

@@ -12,12 +12,21 @@ from typing import Any
 import pytest
 from pyramid.config import Configurator
 from pyramid.interfaces import ISessionFactory
+from pyramid.registry import Registry
 from webtest import TestApp
 
 import sessionsite.sessions
 from sessionsite import main
 from sessionsite.cli import main as command
-from sessionsite.sessions import ConfigurationError, StoreError, describe, ping, session_factory
+from sessionsite.sessions import (
+    ConfigurationError,
+    StoreError,
+    all_sessions,
+    describe,
+    ping,
+    session_factory,
+)
+from sessionsite.sessions.server import session_factory_from_settings
 from sessionsite.testing import record
 from tests.sessions.apps import SERVER, count
 from tests.sessions.own_store import STORES, NamedStore
@@ -194,3 +203,20 @@ def test_the_folder_works_under_another_name(tmp_path: Path, sqlite_url: str) ->
         check=False,
     )
     assert done.stdout == "['1', '2', '3'] []\n", done.stderr
+
+
+def test_a_limit_needs_a_store_that_finds_owners() -> None:
+    settings = {
+        "session.secret": "a-secret-for-tests-that-is-long-enough",
+        "session.store": "tests.sessions.own_store.key_and_value",
+        "session.max_per_owner": "1",
+    }
+    with pytest.raises(ConfigurationError, match="KeyAndValue finds no sessions by their owner"):
+        session_factory_from_settings(settings)
+
+
+def test_there_is_no_session_store_where_sessions_are_in_none() -> None:
+    registry = Registry()
+    assert all_sessions(registry) is None
+    registry.registerUtility(lambda request: None, ISessionFactory)
+    assert all_sessions(registry) is None

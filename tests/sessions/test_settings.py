@@ -189,6 +189,14 @@ WEAK = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("lifetime", "max_lifetime"), [("none", "3600"), ("7200", "3600"), ("43200", "43199")]
+)
+def test_a_max_lifetime_below_the_lifetime_is_refused(lifetime: str, max_lifetime: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"session\.max_lifetime"):
+        server(lifetime=lifetime, max_lifetime=max_lifetime)
+
+
 @pytest.mark.parametrize("secret", WEAK)
 def test_a_secret_that_can_be_guessed_is_refused_by_the_server(secret: str) -> None:
     assert len(secret) >= 32

@@ -177,6 +177,20 @@ def test_on_a_terminal_it_asks(
     assert left(rows) == (list("cde") if answer == "y" else list("abcde"))
 
 
+def test_on_a_terminal_it_shows_how_many_have_ended(
+    run: Run, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sessionsite.sessions.sql.store._BATCH", 2)
+    terminal, side = pty.openpty()
+    with os.fdopen(side, "w") as stderr, monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stderr)
+        status, stdout, _ = run("end", PRODUCTION, "--all", "--yes")
+    shown = os.read(terminal, 4096).decode()
+    os.close(terminal)
+    assert (status, stdout) == (0, "4 sessions ended\n")
+    assert [part.strip() for part in shown.split("\r") if part.strip()][-1] == "4 ended"
+
+
 def test_many_are_ended_in_batches(run: Run, rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sessionsite.sessions.sql.store._BATCH", 2)
     assert run("end", PRODUCTION, "--all", "--yes")[:2] == (0, "4 sessions ended\n")
@@ -207,5 +221,8 @@ def test_a_store_that_is_a_key_and_a_value_shows_and_ends_one(
         status, _, stderr = run(command, str(config), *more)
         assert status == 1
         assert "is no OwnerStore" in one_line(stderr)
+    for command in ("upgrade-db", "init-db"):
+        status, _, stderr = run(command, str(config))
+        assert (status, "in no table of ours" in one_line(stderr)) == (1, True)
     assert run("show", str(config), "x")[0] == 1
     assert run("end", str(config), "x")[0] == 1

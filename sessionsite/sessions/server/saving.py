@@ -193,8 +193,8 @@ class SessionRow(StoredRow):
 
     def announce(self, token: bytes) -> None:
         """Have the browser told of `token`, which the row has already."""
-        if self.record is not None:
-            self._send(self.record, token, self._now())
+        assert self.record is not None
+        self._send(self.record, token, self._now())
 
     def _send(self, record: Record, token: bytes, now: datetime) -> None:
         self.answer = NewCookie(

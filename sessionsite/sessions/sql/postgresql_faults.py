@@ -16,7 +16,7 @@ _DEFAULTS = {
     "lock_timeout": ("0",),
     "idle_in_transaction_session_timeout": ("0",),
     "standard_conforming_strings": ("on",),
-    "client_encoding": ("UTF8",),
+    "client_encoding": ("utf8", "'utf8'", "unicode"),
 }
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 

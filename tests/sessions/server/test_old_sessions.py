@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from pyramid.request import Request
 from sessionsite.sessions import ConfigurationError, MemoryStore, StoreError, utc_now
 from sessionsite.sessions.ini import resolve
 from sessionsite.sessions.server import session_factory_from_settings
+from sessionsite.sessions.server.expiry import Expiry
 from sessionsite.sessions.server.factory import ServerSessionFactory
+from sessionsite.sessions.server.old_sessions import OldFactory, OldSessions
+from sessionsite.sessions.settings import server_settings
 from sessionsite.testing import in_parallel
 from tests.harness.redis import start_redis
 from tests.harness.visitor import Clock, Visitor
@@ -264,7 +268,98 @@ def test_many_at_once_are_one(move: Move) -> None:
     assert len(set(ids)) == counts.live
 
 
+@pytest.mark.parametrize("move", ["cookie"], indirect=True)
+class TestWhatGoesWrong:
+    def test_of_several_old_cookies_none_is_carried_over(self, move: Move) -> None:
+        first, second = move.visitor(), move.visitor({"user": 1})
+        header = "; ".join(f"old={v.cookies['old']}" for v in (first, second))
+        visitor = Visitor(move.factory())
+        with visitor.request(HTTP_COOKIE=header) as session:
+            assert dict(session) == {}
+
+    def test_an_old_session_that_can_not_be_ended_is_carried_over(
+        self, move: Move, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        visitor = move.visitor()
+        factory = visitor.factory = move.factory()
+        assert factory.old is not None
+        make = factory.old._factory.make
+
+        def stubborn(request: Request) -> Any:
+            session = make(request)
+
+            def fail() -> None:
+                raise ZeroDivisionError
+
+            session.invalidate = fail
+            return session
+
+        monkeypatch.setattr(factory.old, "_factory", _with(factory.old._factory, make=stubborn))
+        assert "cart" in carried(visitor)
+        assert "could not be ended" in caplog.text
+
+    def test_without_a_hook_nobody_owns_it(self, move: Move) -> None:
+        visitor = move.visitor()
+        visitor.factory = move.factory(migrate_owner="none")
+        session = visitor.open().session
+        assert ("cart" in session, session.owner) == (True, None)
+
+    def test_data_that_no_session_can_hold_is_a_new_session(
+        self, move: Move, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        visitor = move.visitor({"_f_": "no list"})
+        visitor.factory = move.factory()
+        assert carried(visitor) == {}
+
+    def test_a_row_that_is_gone_is_a_new_session(self, move: Move) -> None:
+        visitor = move.visitor()
+        factory = visitor.factory = move.factory()
+        first = visitor.open().session
+        move.store.delete(first.id)
+        assert visitor.open().session.new
+        assert factory.old is not None
+
+    def test_a_row_that_was_spoilt_is_a_new_session(
+        self, move: Move, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        visitor = move.visitor()
+        visitor.factory = move.factory()
+        first = visitor.open().session
+
+        def spoil(row: Any) -> Any:
+            return _with(row, payload="[]")
+
+        move.store.update(first.id, move.clock.now, spoil)
+        assert visitor.open().session.new
+        assert "can't be read" in caplog.text
+
+
 class TestPickles:
+    def test_two_processes_that_begin_at_once_have_one_time(self) -> None:
+        store = MemoryStore()
+        settings = server_settings({"session.secret": SECRET, "session.max_lifetime": "none"})
+        made = [
+            OldSessions(
+                OldFactory("x", lambda request: None, "old", unpickles=True),
+                store, settings, Expiry.from_settings(settings),
+            )
+            for _ in range(2)
+        ]  # fmt: skip
+        now = utc_now()
+        load = store.load
+        store.load = lambda *_: None  # type: ignore[method-assign]
+        assert made[0]._is_open(now)
+        seen: list[Any] = []
+
+        def late(id: str, now: Any) -> Any:
+            seen.append(id)
+            return None if len(seen) == 1 else load(id, now)
+
+        store.load = late  # type: ignore[method-assign]
+        later = now + timedelta(days=29)
+        assert made[1]._is_open(later)
+        assert not made[1]._is_open(now + timedelta(days=30))
+
     @pytest.mark.parametrize("move", ["beaker", "nacl"], indirect=True)
     def test_a_factory_that_unpickles_is_refused(self, move: Move) -> None:
         if move.kind == "nacl":

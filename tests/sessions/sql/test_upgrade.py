@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from alembic import command as commands
 from alembic.operations import Operations
+from alembic.util import CommandError
 
 from sessionsite.cli import main
 from sessionsite.sessions import StoreError
@@ -315,6 +317,42 @@ def test_a_process_says_at_its_start_that_the_table_is_old(
         health = browser.get("/healthz")
         assert (health.status, "newer than this program" in health.text) == (200, True)
         store.close()
+
+
+@on_postgresql
+def test_an_upgrade_waits_for_another_one(postgres_url: str) -> None:
+    make_old_table(postgres_url)
+    store, other = store_of(postgres_url), store_of(postgres_url)
+    done: list[Any] = []
+    with other.engine.connect() as connection:
+        assert other._database.prepare_upgrade(connection)
+        waiting = threading.Thread(
+            target=lambda: done.append(upgrade_table(store.engine, store.table))
+        )
+        waiting.start()
+        waiting.join(1)
+        assert (done, waiting.is_alive()) == ([], True)
+    other.close()
+    waiting.join(30)
+    assert done == [("0001", NEWEST)]
+    store.close()
+
+
+def test_an_upgrade_that_another_one_has_outpaced_comes_again(
+    old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+    real = commands.upgrade
+
+    def first_too_late(config: Any, revision: str) -> None:
+        tries.append(revision)
+        if len(tries) == 1:
+            raise CommandError("expected to match one row")
+        real(config, revision)
+
+    monkeypatch.setattr(commands, "upgrade", first_too_late)
+    assert upgrade_table(old.engine, old.table) == ("0001", NEWEST)
+    assert tries == ["head", "head"]
 
 
 def test_a_lock_that_is_never_given_is_an_error(old: Any, monkeypatch: pytest.MonkeyPatch) -> None:
