@@ -33,7 +33,7 @@ def test_a_sound_store_passes(test: str) -> None:
     getattr(SoundContract(), test)(SoundStore())
 
 
-@pytest.mark.slow
+@pytest.mark.all
 @pytest.mark.parametrize("test", CONTRACT)
 def test_each_test_of_the_contract_finds_something(test: str) -> None:
     assert any(fails(test, broken()) for broken in FAULTS.values())

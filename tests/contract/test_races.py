@@ -15,12 +15,12 @@ from tests.contract.kit import Kit, begin, stored
 from tests.harness.visitor import Visitor
 from tests.races.broken import LastWriterWinsStore, NoLockStore, UpsertStore
 
-# SQLite has one writer at a time, so its thousands of requests take a while.
+# SQLite has one writer at a time, so its thousands of requests take a while: for test-all.
 pytestmark = pytest.mark.parametrize(
     "kit",
     [
         "memory",
-        pytest.param("sqlite", marks=pytest.mark.slow),
+        pytest.param("sqlite", marks=pytest.mark.all),
         pytest.param("postgresql", marks=pytest.mark.servers),
     ],
     indirect=True,

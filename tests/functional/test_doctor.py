@@ -387,6 +387,25 @@ class TestTheSettings:
         assert doctor(config=str(config)) == (0, "ok     the settings can be read\n")
 
 
+def test_a_cookie_over_plain_http_that_is_not_secure_is_no_fault_of_its_own(
+    doctor: Doctor, database: str, tmp_path: Path
+) -> None:
+    """That session.secure is false is said; another package's cookie stands beside ours."""
+    config = production_ini(tmp_path, "session.secure = false", "session.cookie_name = plain")
+    with start_worker(tmp_path, config, DATABASE_URL=database) as worker:
+        _, output = doctor("--url", worker.url, config=str(config))
+    assert faults(output) == ["session.secure = false: the cookie also goes out over plain http"]
+
+
+def test_of_several_cookies_the_one_with_the_name_counts() -> None:
+    headers = http.client.HTTPMessage()
+    for header in ("other=1; Path=/", "plain=2; Path=/; Secure", "more=3"):
+        headers["Set-Cookie"] = header
+    answer = module.Answer("http://localhost/", 200, headers, "")
+    assert answer.cookie("plain") == ("2", ["path=/", "secure"])
+    assert answer.cookie("absent") is None
+
+
 class redirecting:  # noqa: N801  # a context manager
     """A server that sends everybody to another address."""
 

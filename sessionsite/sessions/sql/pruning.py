@@ -71,9 +71,9 @@ class PruningRunner(StatementRunner):
         rows = self._again(self._fetch, statement, values)
         held = self._held.get(get_ident())
         if held is not None and not self._database.keeps_locks(held):
+            assert statements.sweep_once is not None
             for each in (statements.commit, statements.begin, statements.sweep_once):
-                if each is not None:  # each batch is a transaction, its lock included
-                    each.run(held, {})
+                each.run(held, {})  # each batch is a transaction, its lock included
         return rows
 
     def count_expired(self, now: datetime) -> int:

@@ -47,6 +47,15 @@ def test_an_owner_that_nobody_is_called_has_no_session(
     store.close()
 
 
+@pytest.mark.parametrize("name", ["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def test_rows_can_be_pruned_under_an_owners_lock(request: pytest.FixtureRequest, name: str) -> None:
+    store = sql_store(request.getfixturevalue(f"{name}_url"))
+    store.create(record(expires_at=START))
+    assert store.with_owner_locked("user:42", lambda: store.prune(START, 10)) == 1
+    assert store.load("id-a", START) is None
+    store.close()
+
+
 @pytest.mark.servers
 def test_who_waits_for_an_owners_lock_gives_up_in_time(postgres_url: str) -> None:
     store = sql_store(postgres_url, timeout=1)
