@@ -19,7 +19,7 @@ from tests.races.broken import LastWriterWinsStore, NoLockStore, UpsertStore
 pytestmark = pytest.mark.parametrize(
     "kit",
     [
-        "memory",
+        pytest.param("memory", marks=pytest.mark.slow),
         pytest.param("sqlite", marks=pytest.mark.all),
         pytest.param("postgresql", marks=pytest.mark.servers),
     ],

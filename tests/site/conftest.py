@@ -1,6 +1,7 @@
 """The `sessionsite` command, and a database for it."""
 
 import gc
+from collections.abc import Iterator
 
 import pytest
 
@@ -8,8 +9,17 @@ from sessionsite.cli import main
 from tests.harness.commands import Run
 
 
+@pytest.fixture(scope="session")
+def _frozen() -> Iterator[None]:
+    """Have the collections below look at what is made from now on, not at all that pytest has."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
+def run(capsys: pytest.CaptureFixture[str], _frozen: None) -> Run:
     """Run the command in this process; its exit status, stdout and stderr."""
 
     def run(*argv: str) -> tuple[int, str, str]:

@@ -360,7 +360,7 @@ class TestPickles:
         assert made[1]._is_open(later)
         assert not made[1]._is_open(now + timedelta(days=30))
 
-    @pytest.mark.parametrize("move", ["beaker", "nacl"], indirect=True)
+    @pytest.mark.parametrize("move", [EACH[2], "beaker"], indirect=True)
     def test_a_factory_that_unpickles_is_refused(self, move: Move) -> None:
         if move.kind == "nacl":
             move.theirs = {"session.secret": HEX}

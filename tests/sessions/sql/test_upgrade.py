@@ -143,6 +143,7 @@ def test_an_index_that_was_left_half_built_is_built_anew(interrupted: Any) -> No
     assert "(owner) WHERE (owner IS NOT NULL)" in found[0][1]
 
 
+@pytest.mark.slow
 def test_several_hosts_may_upgrade_at_once(old: Any, url: str) -> None:
     commands = [
         subprocess.Popen(
