@@ -17,7 +17,7 @@ from pyramid.interfaces import ISessionFactory, ITweens
 from pyramid.registry import Registry
 from pyramid.tweens import EXCVIEW, INGRESS
 
-from .all_sessions import AllSessions, all_sessions, session_store
+from .all_sessions import AllSessions, all_sessions, give_session_store
 from .description import SessionDescription, describe
 from .error_page import RETRY_AFTER
 from .events import (
@@ -189,9 +189,9 @@ def includeme(config: Configurator) -> None:
     factory = session_factory(config.registry.settings)
     if factory is not None:
         config.set_session_factory(factory)
-    config.add_request_method(session_store, reify=True)
     config.add_subscriber(_warn_of_toolbar, ApplicationCreated)
     config.add_subscriber(_check_store, ApplicationCreated)
+    config.add_subscriber(give_session_store, ApplicationCreated)
     # It also starts the pruner, for any factory that provides IServerSessionFactory.
     config.include(".policy")
     config.add_tween(SAVE_TWEEN, under=INGRESS, over=["pyramid_tm.tm_tween_factory", EXCVIEW])

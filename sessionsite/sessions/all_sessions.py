@@ -6,8 +6,10 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
-from pyramid.interfaces import ISessionFactory
+from pyramid.events import ApplicationCreated
+from pyramid.interfaces import IRequestFactory, ISessionFactory
 from pyramid.registry import Registry
 from pyramid.request import Request
 
@@ -104,6 +106,22 @@ def all_sessions(registry: Registry, request: Request | None = None) -> AllSessi
     return AllSessions(factory.store, factory.now, registry, request)
 
 
-def session_store(request: Request) -> AllSessions | None:
-    """`request.session_store`."""
-    return all_sessions(request.registry, request)
+def give_session_store(event: ApplicationCreated) -> None:
+    """Give the app's requests `session_store`: a property of their class, made once.
+
+    For one of `config.add_request_method` Pyramid makes a new class for every request.
+    """
+    app, registry = event.app, event.app.registry
+    made = app.request_factory
+    store = property(lambda request: all_sessions(request.registry, request))
+    if isinstance(made, type):
+        app.request_factory = type(made.__name__, (made,), {"session_store": store})
+    else:
+
+        def with_store(environ: dict[str, Any]) -> Any:
+            request = made(environ)
+            request.set_property(store, "session_store")
+            return request
+
+        app.request_factory = with_store
+    registry.registerUtility(app.request_factory, IRequestFactory)

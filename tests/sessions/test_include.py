@@ -7,13 +7,22 @@ import weakref
 from typing import Any
 
 import pytest
+from pyramid.config import Configurator
 from pyramid.request import Request
 from pyramid.response import Response
 from webtest import TestApp
 
-from sessionsite.sessions import session_factory
+from sessionsite.sessions import MemoryStore, ServerSessionFactory, session_factory
 from sessionsite.sessions.ini import ConfigurationError
+from sessionsite.sessions.settings import server_settings
 from tests.sessions.apps import count, rows
+
+SETTINGS = server_settings({"session.secret": "a-secret-for-tests-that-is-long-enough"})
+kinds: list[type] = []
+
+
+class OwnRequest(Request):  # type: ignore[misc]  # untyped base
+    """An app's own."""
 
 
 @pytest.mark.parametrize("include", [True, False], ids=["included", "alone"])
@@ -167,3 +176,40 @@ def test_without_pyramid_retry_what_a_failed_request_changed_is_stored(sqlite_ur
     command = [sys.executable, "-c", WITHOUT_RETRY, sqlite_url]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.stdout == "['1', '2', '3']\n", done.stderr
+
+
+class TestSessionStore:
+    """`request.session_store`, whatever makes the requests."""
+
+    @staticmethod
+    def app(factory: Any = None) -> TestApp:
+        with Configurator(settings={}) as config:
+            config.set_session_factory(ServerSessionFactory(MemoryStore(), SETTINGS))
+            config.include("sessionsite.sessions")
+            if factory is not None:
+                config.set_request_factory(factory)
+            config.add_route("home", "/")
+
+            def view(request: Any) -> dict[str, Any]:
+                request.session["seen"] = True
+                kinds.append(type(request))
+                return {"sessions": len(request.session_store.sessions_of("user:42"))}
+
+            config.add_view(view, route_name="home", renderer="json")
+            return TestApp(config.make_wsgi_app())
+
+    @pytest.mark.parametrize("factory", [None, OwnRequest, lambda environ: OwnRequest(environ)])
+    def test_every_request_has_it(self, factory: Any) -> None:
+        kinds.clear()
+        app = self.app(factory)
+        for _ in range(2):
+            assert app.get("/").json == {"sessions": 0}
+        assert all(issubclass(kind, OwnRequest if factory else Request) for kind in kinds)
+
+    @pytest.mark.parametrize("factory", [None, OwnRequest])
+    def test_no_class_is_made_for_a_request(self, factory: Any) -> None:
+        kinds.clear()
+        app = self.app(factory)
+        for _ in range(2):
+            app.get("/")
+        assert kinds[0] is kinds[1]
