@@ -129,11 +129,11 @@ class MemoryStore(OwnerStore, forks.Forked):
 
     def counts(self, now: datetime) -> SessionCounts:
         with self._lock:
+            expired = sum(record.expired(now) for record in self._records.values())
             records = [r for r in self._records.values() if r.owner != RESERVED_OWNER]
-        expired = sum(record.expired(now) for record in records)
         owners = [record.owner for record in records if record.owner is not None]
         return SessionCounts(
-            live=len(records) - expired,
+            live=sum(not record.expired(now) for record in records),
             expired=expired,
             owned=len(owners),
             owners=len(set(owners)),

@@ -153,6 +153,9 @@ class OwnerContract(StoreContract):
         assert [each for batch in store.end_older(START, FAR, FAR) for each in batch] == []
         assert store.counts(START) == SessionCounts(live=0, expired=0, owned=0, owners=0)
         assert store.load("id-a", START) is not None
+        store.create(owned("b", RESERVED_OWNER, expires_at=START))
+        assert store.counts(START) == SessionCounts(live=0, expired=1, owned=0, owners=0)
+        assert store.count_expired(START) in (None, 1)
 
     def test_counts_counts_rows_and_owners(self, store: Any) -> None:
         store.create(owned("a"))

@@ -114,7 +114,8 @@ def _of_many(
         .with_for_update(skip_locked=True)
         .cte("expired")
     )
-    no_marker = sa.or_(c.owner.is_(None), c.owner != sa.literal_column(f"'{RESERVED_OWNER}'"))
+    reserved: sa.ColumnClause[str] = sa.literal_column(f"'{RESERVED_OWNER}'")
+    no_marker = sa.or_(c.owner.is_(None), c.owner != reserved)
     after = c.id > sa.bindparam("after", type_=sa.Text)
     older = sa.delete(table).where(
         after,
@@ -144,11 +145,9 @@ def _of_many(
         "counts": sa.select(
             sa.select(count()).select_from(table).scalar_subquery(),
             sa.select(count()).where(c.expires_at <= now).scalar_subquery(),
-            sa.select(count()).where(c.owner.is_not(None)).scalar_subquery(),
-            sa.select(count(c.owner.distinct())).where(c.owner.is_not(None)).scalar_subquery(),
-            sa.select(count())
-            .where(c.owner == sa.literal_column(f"'{RESERVED_OWNER}'"))
-            .scalar_subquery(),
+            sa.select(count()).where(c.owner == reserved, alive).scalar_subquery(),
+            sa.select(count()).where(c.owner != reserved).scalar_subquery(),
+            sa.select(count(c.owner.distinct())).where(c.owner != reserved).scalar_subquery(),
         ),
     }
 

@@ -183,13 +183,9 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
 
     def counts(self, now: datetime) -> SessionCounts:
         rows = self._fetch(self._statements.counts, {"now": now})
-        total, expired, owned, owners, markers = rows[0]
-        return SessionCounts(
-            live=total - expired - markers,
-            expired=expired,
-            owned=owned - markers,
-            owners=owners - bool(markers),
-        )
+        total, expired, markers, owned, owners = rows[0]
+        live = total - expired - markers
+        return SessionCounts(live=live, expired=expired, owned=owned, owners=owners)
 
     def _summaries(self, statement: Statement, values: Mapping[str, Any]) -> list[SessionSummary]:
         rows = self._again(self._fetch, statement, values)
