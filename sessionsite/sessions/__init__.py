@@ -13,7 +13,7 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated, NewResponse
-from pyramid.interfaces import ISessionFactory, ITweens
+from pyramid.interfaces import ITweens
 from pyramid.registry import Registry
 from pyramid.tweens import EXCVIEW, INGRESS
 
@@ -36,6 +36,7 @@ from .interfaces import (
     ISavedSession,
     IServerSessionFactory,
     IStoredSession,
+    server_factory,
 )
 from .login import LoginHelper, login, logout
 from .memory import MemoryStore
@@ -134,8 +135,8 @@ def ping(registry: Registry) -> None:
 
     A factory that has no `SessionStore` is not asked.
     """
-    factory = registry.queryUtility(ISessionFactory)
-    if IServerSessionFactory.providedBy(factory):
+    factory = server_factory(registry)
+    if factory is not None:
         factory.ping()
 
 
@@ -144,16 +145,14 @@ def remark(registry: Registry) -> str | None:
 
     Raises `StoreError`.
     """
-    factory = registry.queryUtility(ISessionFactory)
-    if not IServerSessionFactory.providedBy(factory):
-        return None
-    said: str | None = factory.store.remark()
+    factory = server_factory(registry)
+    said: str | None = None if factory is None else factory.store.remark()
     return said
 
 
 def _check_store(event: ApplicationCreated) -> None:
-    factory = event.app.registry.queryUtility(ISessionFactory)
-    if not IServerSessionFactory.providedBy(factory):
+    factory = server_factory(event.app.registry)
+    if factory is None:
         return
     try:
         said = factory.store.remark()
@@ -176,7 +175,7 @@ def _prevent_caching(event: NewResponse) -> None:
 def _warn_of_toolbar(event: ApplicationCreated) -> None:
     registry = event.app.registry
     tweens = registry.queryUtility(ITweens)
-    if IServerSessionFactory.providedBy(registry.queryUtility(ISessionFactory)) and any(
+    if server_factory(registry) is not None and any(
         name.startswith("pyramid_debugtoolbar") for name, _ in (tweens.implicit() if tweens else ())
     ):
         log.warning(

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pyramid.events import ApplicationCreated
-from pyramid.interfaces import IRequestFactory, ISessionFactory
+from pyramid.interfaces import IRequestFactory
 from pyramid.registry import Registry
 from pyramid.request import Request
 
 from .events import EndReason, SessionEnded, Teller
-from .interfaces import IServerSessionFactory
+from .interfaces import server_factory
 from .owner_store import OwnerStore, SessionSummary
 from .store import MalformedRecordError, Record, SessionStore, utc_now
 
@@ -100,8 +100,8 @@ class AllSessions:
 
 def all_sessions(registry: Registry, request: Request | None = None) -> AllSessions | None:
     """Return the sessions of the app; None where its session factory keeps them in no store."""
-    factory = registry.queryUtility(ISessionFactory)
-    if not IServerSessionFactory.providedBy(factory):
+    factory = server_factory(registry)
+    if factory is None:
         return None
     return AllSessions(factory.store, factory.now, registry, request)
 

@@ -5,7 +5,10 @@ A factory that you write around ours provides `IServerSessionFactory`
 `sessionsite` command and the pages' description by that.
 """
 
+from typing import Any
+
 from pyramid.interfaces import ISession, ISessionFactory
+from pyramid.registry import Registry
 from zope.interface import Attribute
 
 
@@ -99,3 +102,9 @@ class IStoredSession(ISavedSession):
 
     It can be ended from outside, parallel changes are merged, and `transact` holds the row's lock.
     """
+
+
+def server_factory(registry: Registry) -> Any | None:
+    """Return the app's session factory if it provides `IServerSessionFactory`, else None."""
+    factory = registry.queryUtility(ISessionFactory)
+    return factory if IServerSessionFactory.providedBy(factory) else None

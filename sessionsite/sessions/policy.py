@@ -13,7 +13,6 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated, NewResponse
-from pyramid.interfaces import ISessionFactory
 from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.response import Response
@@ -23,7 +22,7 @@ from webob import Response as WebObResponse
 
 from .error_page import drop, error_page, mark_unavailable, store_failure
 from .events import Teller
-from .interfaces import IServerSessionFactory
+from .interfaces import server_factory
 from .opened import OPENED_KEY, Opened
 from .payload import PayloadError
 from .pruner import Pruner, PrunerStart
@@ -115,8 +114,8 @@ def _stand_around(event: ApplicationCreated) -> None:
 
 
 def _start_pruner(registry: Registry) -> None:
-    factory = registry.queryUtility(ISessionFactory)
-    if IServerSessionFactory.providedBy(factory) and factory.prune_interval is not None:
+    factory = server_factory(registry)
+    if factory is not None and factory.prune_interval is not None:
         Pruner(
             factory.store,
             factory.prune_interval,

@@ -6,7 +6,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from ..store import StoreError
 from .engine import database_of
 from .upgrade import stamp
-from .values import one_line
+from .values import driver_error, one_line
 
 
 def create_table(engine: sa.Engine, table: sa.Table) -> bool:
@@ -30,11 +30,9 @@ def create_table(engine: sa.Engine, table: sa.Table) -> bool:
                 stamp(connection, table, database)
             columns = {c["name"] for c in inspector.get_columns(table.name, table.schema)}
             connection.commit()
-    except sa.exc.DBAPIError as exc:
-        reason = one_line(exc.orig or exc)
-        raise StoreError(f"can't create table {table.fullname}: {reason}") from exc
     except sa.exc.SQLAlchemyError as exc:
-        raise StoreError(f"can't create table {table.fullname}: {one_line(exc)}") from exc
+        reason = one_line(driver_error(exc))
+        raise StoreError(f"can't create table {table.fullname}: {reason}") from exc
     finally:
         engine.dispose()  # a process that forks after this must not share the connection
     missing = ", ".join(sorted(set(table.columns.keys()) - columns))

@@ -13,7 +13,7 @@ from ..store import Record, StoreError, utc_now
 from .database import Fault
 from .engine import database_of
 from .store import SQLAlchemyStore
-from .values import one_line
+from .values import driver_error, one_line
 
 
 def diagnose(store: SQLAlchemyStore) -> Iterator[Fault]:
@@ -32,7 +32,7 @@ def diagnose(store: SQLAlchemyStore) -> Iterator[Fault]:
         with store.engine.connect() as connection:
             yield from database_of(store.engine).faults(connection, store.table)
     except SQLAlchemyError as exc:
-        reason = one_line(getattr(exc, "orig", None) or exc)
+        reason = one_line(driver_error(exc))
         yield Fault(f"the database can't be looked into: {reason}", "mend the role's rights")
     yield from _write_and_read(store)
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..store import StoreError
 from .database import Database
 from .engine import database_of
-from .values import one_line
+from .values import driver_error, one_line
 
 VERSIONS = {"0001": "token_confirmed", "0002": "persistent"}
 """Each version of the table, the newest last, and the last column that came with it."""
@@ -46,27 +46,25 @@ class Upgrade:
         """Drop an index that was left half built, and take time for a new one."""
         self.database.prepare_index(self.connection, name, self.table.schema)
 
-    def version(self) -> str | None:
-        """Return the version that the database says, or else that of the columns; None: no table.
-
-        A table that an app's own migrations have made says none, and a role may not be allowed to
-        read what it says.
-        """
+    def said(self) -> str | None:
+        """Return the version that the database says; None where it says none, or not to us."""
         number: sa.ColumnClause[str] = sa.column("version_num")
         said = sa.select(number).select_from(
             sa.table(self.version_table, number, schema=self.table.schema)
         )
         try:
-            with (
-                self.connection.begin_nested()
-                if self.connection.in_transaction()
-                else (self.connection.begin())
-            ):
+            with self.connection.begin():
                 version: str | None = self.connection.scalar(said)
         except (sa.exc.ProgrammingError, sa.exc.OperationalError):
-            version = None
-        if version is not None:
-            return version
+            return None
+        return version
+
+    def shown(self) -> str | None:
+        """Return the version that the columns show; None: there is no table.
+
+        A table that an app's own migrations have made says none, and a role may not be allowed to
+        read what it says.
+        """
         there = self.columns()
         return max((v for v, column in VERSIONS.items() if column in there), default=None)
 
@@ -80,17 +78,16 @@ def upgrade_table(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
     """
 
     def work(upgrade: Upgrade) -> tuple[str, str]:
-        before = upgrade.version()
+        said = upgrade.said()
+        before = said or upgrade.shown()
         if before is None:
             raise StoreError(f"there is no table {table.fullname}: run `sessionsite init-db`")
         if before not in VERSIONS:
             raise StoreError(_unknown(table, before))
-        commands = (
-            [("upgrade", "head")] if _says(upgrade) else [("stamp", before), ("upgrade", "head")]
-        )
-        for command, version in commands:
-            upgrade.connection.commit()  # Alembic begins and ends its own transactions
-            _alembic(upgrade, command, version)
+        upgrade.connection.commit()  # Alembic begins and ends its own transactions
+        if said is None:
+            _alembic(upgrade, "stamp", before)
+        _alembic(upgrade, "upgrade", "head")
         return before, NEWEST
 
     return _exclusively(engine, table, work)
@@ -108,9 +105,10 @@ def remark(engine: sa.Engine, table: sa.Table) -> str | None:
     """
     try:
         with engine.connect() as connection:
-            version = Upgrade(connection, table, database_of(engine)).version()
+            upgrade = Upgrade(connection, table, database_of(engine))
+            version = upgrade.said() or upgrade.shown()
     except SQLAlchemyError as exc:
-        raise StoreError(one_line(getattr(exc, "orig", None) or exc)) from exc
+        raise StoreError(one_line(driver_error(exc))) from exc
     if version is None:
         return f"there is no table {table.fullname}: run `sessionsite init-db`"
     if version not in VERSIONS:
@@ -127,12 +125,6 @@ def _unknown(table: sa.Table, version: str) -> str:
     return (
         f"table {table.fullname} is of version {version}, which is newer than this program, that "
         f"knows {NEWEST}: install the newer one"
-    )
-
-
-def _says(upgrade: Upgrade) -> bool:
-    return sa.inspect(upgrade.connection).has_table(
-        upgrade.version_table, schema=upgrade.table.schema
     )
 
 
@@ -154,7 +146,7 @@ def _exclusively(
                 connection.execution_options(isolation_level=database.creation_isolation)
                 return work(Upgrade(connection, table, database))
         except (SQLAlchemyError, _OutpacedError) as exc:
-            error = exc.orig if isinstance(exc, DBAPIError) and exc.orig else exc
+            error = driver_error(exc)
             waits = isinstance(exc, _OutpacedError) or (
                 isinstance(error, Exception) and database.is_others_turn(error)
             )

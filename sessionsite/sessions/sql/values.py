@@ -26,6 +26,11 @@ class UTCDateTime(sa.types.TypeDecorator[dt.datetime]):
         )
 
 
+def driver_error(exc: BaseException) -> BaseException:
+    """Return the driver's error that SQLAlchemy's `exc` is about; `exc` itself if there is none."""
+    return getattr(exc, "orig", None) or exc
+
+
 def one_line(exc: BaseException) -> str:
     """Return a driver's error in one line, without the statement and its parameters."""
     return " ".join(str(exc).split()) or type(exc).__name__
