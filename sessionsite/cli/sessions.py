@@ -4,6 +4,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -39,14 +40,8 @@ def stats(config_uri: str, as_json: bool) -> None:
     """Count the sessions."""
     with open_store(config_uri) as store:
         counts = _owner_store(store).counts(utc_now())
-    numbers = {
-        "live": counts.live,
-        "expired": counts.expired,
-        "owned": counts.owned,
-        "owners": counts.owners,
-    }
     if as_json:
-        click.echo(json.dumps(numbers))
+        click.echo(json.dumps(asdict(counts)))
         return
     _print_table(
         ["", "SESSIONS"],

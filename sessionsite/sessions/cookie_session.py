@@ -16,7 +16,7 @@ from zope.interface import implementer
 from .cookie_state import CookieState, StateCookie
 from .data import SessionData, new_id
 from .interfaces import ISavedSession
-from .own import LONGEST_AGE, NOTHING_OWN, Own
+from .own import NOTHING_OWN, Own, cookie_age
 from .payload import EMPTY, PayloadError, check_size, dumps, loads
 from .response import prevent_caching
 from .settings import CookieSettings
@@ -203,15 +203,9 @@ class CookieSession(SessionData):
 
     def _max_age(self) -> int | None:
         """Return how many seconds the browser is to keep the cookie; None: until it closes."""
-        own, max_age = self._values, self._settings.max_age
-        if own.persistent is None and own.lifetime is None:
-            return max_age
-        persistent = max_age is not None if own.persistent is None else own.persistent
-        if not persistent:
-            return None
-        if not own.lifetime:
-            return LONGEST_AGE
-        return max(1, self.created + own.lifetime - self._seconds())
+        own = self._values
+        remains = own.lifetime - self._age() if own.lifetime else None
+        return cookie_age(own.persistent, own.lifetime, remains, self._settings.max_age)
 
     def headers_sent(self) -> None:
         """Refuse every change from now on; to read on is no change."""

@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, Self, TypeVar
 
-from .own import UNSET, Own, checked_label, checked_lifetime, checked_owner
+from .own import UNSET, Own, checked_label, checked_lifetime, checked_owner, checked_seconds
 from .payload import CSRF_KEY, FLASH_PREFIX
 
 T = TypeVar("T")
@@ -119,8 +119,7 @@ class SessionData(dict[str, Any]):
         whether the browser keeps the cookie when it is closed; with an absolute end until that.
         Raises TypeError, ValueError.
         """
-        limit = self._max_lifetime()
-        kept = checked_lifetime(timeout, lifetime, persistent, limit)
+        kept = checked_lifetime(timeout, lifetime, persistent, self._max_lifetime())
         self._set_own("set_lifetime()", **kept)
 
     @property
@@ -135,7 +134,7 @@ class SessionData(dict[str, Any]):
         Raises TypeError, ValueError.
         """
         limit = self._max_lifetime()
-        total = self._age() + (checked_lifetime(UNSET, seconds, UNSET, limit)["lifetime"] or 0)
+        total = self._age() + checked_seconds("lifetime", seconds, limit)
         return total if limit is None else min(total, limit)
 
     def touch(self) -> None:

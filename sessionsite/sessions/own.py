@@ -1,5 +1,6 @@
 """What a session has of its own beside its data: owner, label, time-outs. Checked here, once."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -36,6 +37,22 @@ class _Unset:
 
 UNSET: Any = _Unset()
 """The default of a parameter whose absence changes nothing, since None is a value."""
+
+
+def cookie_age(
+    persistent: bool | None, lifetime: int | None, remains: float | None, max_age: int | None
+) -> int | None:
+    """Return the Max-Age of a session's cookie in seconds; None: until the browser closes.
+
+    `persistent`, `lifetime`: what the session has set. `remains`: seconds until its absolute end;
+    None if it has none. `max_age`: what a session has that sets nothing. One that has set a
+    lifetime has what remains of it.
+    """
+    if persistent is None and lifetime is None:
+        return max_age
+    if not (max_age is not None if persistent is None else persistent):
+        return None
+    return LONGEST_AGE if remains is None else max(1, math.ceil(remains))
 
 
 def checked_owner(owner: Any) -> str | None:

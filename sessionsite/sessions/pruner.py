@@ -23,7 +23,11 @@ _RANDOM = random.SystemRandom()  # the app's own seeds are its own, and a fork c
 
 def prune_all(store: SessionStore, now: datetime, batch: int = PRUNE_BATCH) -> Iterator[int]:
     """Delete all rows that have expired at `now`, yielding the size of each batch."""
-    while deleted := store.prune(now, batch):
+    return _batches(store.prune, now, batch)
+
+
+def _batches(prune: Callable[[datetime, int], int], now: datetime, batch: int) -> Iterator[int]:
+    while deleted := prune(now, batch):
         yield deleted
         if deleted < batch:
             return
@@ -68,27 +72,29 @@ class Pruner(threading.Thread):
         try:
             with self._store.sweeping() as ours:
                 if ours:
-                    for batch in self._batches(self._now()):
-                        deleted += batch
+                    for size in _batches(self._prune_batch(), self._now(), PRUNE_BATCH):
+                        deleted += size
         except StoreError as exc:
             log.warning("Session pruner: %s", exc)
         if deleted:
             log.info("Session pruner: %d expired sessions removed", deleted)
         return deleted
 
-    def _batches(self, now: datetime) -> Iterator[int]:
+    def _prune_batch(self) -> Callable[[datetime, int], int]:
+        """Return what deletes a batch, and tells of it if that is heard."""
+        store = self._store
         # What nobody hears need not come back from the store: that is most of the CPU here.
-        if not (self._tell.is_heard and isinstance(self._store, OwnerStore)):
-            yield from prune_all(self._store, now)
-            return
-        while deleted := self._store.prune_batch(now, PRUNE_BATCH):
+        if not (self._tell.is_heard and isinstance(store, OwnerStore)):
+            return store.prune
+
+        def prune(now: datetime, limit: int) -> int:
+            deleted = store.prune_batch(now, limit)
             for each in deleted:
-                if each.owner == RESERVED_OWNER:
-                    continue
-                self._tell.session(SessionEnded, each.id, each.owner, reason=self._reason(each))
-            yield len(deleted)
-            if len(deleted) < PRUNE_BATCH:
-                return
+                if each.owner != RESERVED_OWNER:
+                    self._tell.session(SessionEnded, each.id, each.owner, reason=self._reason(each))
+            return len(deleted)
+
+        return prune
 
     def _reason(self, ended: SessionSummary) -> EndReason:
         lifetime = self._lifetime if ended.lifetime is None else ended.lifetime

@@ -1,10 +1,9 @@
 """When a session ends, and when its row or its token is due for a change. It only computes."""
 
 import datetime as dt
-import math
 from dataclasses import dataclass
 
-from ..own import LONGEST_AGE
+from ..own import cookie_age
 from ..settings import ServerSettings
 from ..store import Record
 
@@ -92,18 +91,13 @@ class Expiry:
         return stored if abs(ends_at - stored) < reissue_time else ends_at
 
     def cookie_age(self, record: Record, now: dt.datetime, max_age: int | None) -> int | None:
-        """Return the Max-Age of the session's cookie in seconds; None: until the browser closes.
+        """Return the Max-Age of the session's cookie, which is sent once per token.
 
-        `max_age`: what a session has that sets nothing. One that has set a lifetime has what
-        remains of it, since the cookie is sent once per token.
+        `max_age`: what a session has that sets nothing.
         """
-        if record.persistent is None and record.lifetime is None:
-            return max_age
-        persistent = max_age is not None if record.persistent is None else record.persistent
-        if not persistent:
-            return None
         end = self.absolute_end(record)
-        return LONGEST_AGE if end is None else max(1, math.ceil((end - now).total_seconds()))
+        remains = None if end is None else (end - now).total_seconds()
+        return cookie_age(record.persistent, record.lifetime, remains, max_age)
 
     def needs_cookie(self, before: Record, after: Record, max_age: int | None) -> bool:
         """Return whether the browser's cookie would end too early, or too late."""

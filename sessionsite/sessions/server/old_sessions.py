@@ -20,7 +20,7 @@ from pyramid.response import Response
 from ..cookie_header import CookieHeader
 from ..data import new_id
 from ..own import LONGEST_AGE, RESERVED_OWNER, checked_owner
-from ..payload import PayloadError, dumps
+from ..payload import PayloadError, check_size, dumps
 from ..response import clear_session_cookies
 from ..settings import ServerSettings
 from ..store import Record, RecordExistsError, SessionStore, StoreError
@@ -127,6 +127,7 @@ class OldSessions:
             old = self._factory.make(copy)
             data = {} if old.new else {k: v for k, v in old.items() if k not in internal}
             payload = dumps(data, coerce_keys=self._settings.coerce_keys)
+            check_size(data, len(payload), self._settings.max_bytes, "session.max_bytes")
         except PayloadError as exc:
             log.warning("An old session was not carried over: %s", exc)
             return None
@@ -135,9 +136,7 @@ class OldSessions:
                 raise StoreError(f"the old session store: {exc}") from exc
             log.warning("An old session can't be read, and is not carried over: %r", exc)
             return None
-        if not data or len(payload) > self._settings.max_bytes:
-            if data:
-                log.warning("An old session was not carried over: %d bytes", len(payload))
+        if not data:
             return None
         token = new_token()
         record = self._row(request, data, payload, hash_token(token), old_hash, now)
