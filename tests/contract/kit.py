@@ -3,7 +3,9 @@
 from typing import Any
 
 import pytest
+from pyramid.request import Request
 
+from sessionsite.sessions import login
 from sessionsite.sessions.cookie import CookieSessionFactory
 from sessionsite.sessions.server.factory import ServerSessionFactory
 from sessionsite.sessions.settings import cookie_settings, server_settings
@@ -58,6 +60,18 @@ def begin(kit: Kit, data: dict[str, Any] | None = None, **settings: str) -> Visi
     with visitor.request() as session:
         session.update(data or {"a": 1})
     return visitor
+
+
+def log_in(
+    visitor: Visitor, owner: str, lifetime: int | None = None, *, label: str | None = None
+) -> Request:
+    """One request that logs in, answered; return it."""
+    request = visitor.open()
+    if label is not None:
+        request.session.label = label
+    login(request, owner, lifetime)
+    visitor.close(request)
+    return request
 
 
 def stored(kit: Kit, visitor: Visitor) -> Record | None:

@@ -19,7 +19,7 @@ from sessionsite.sessions import (
     login,
 )
 from sessionsite.testing import in_parallel
-from tests.contract.kit import Kit, begin, on_servers
+from tests.contract.kit import Kit, begin, log_in, on_servers
 from tests.harness.visitor import Visitor
 from tests.sessions.own_store import KeyAndValue
 
@@ -36,13 +36,6 @@ def logged_in(kit: Kit, owner: str, count: int = 1, **settings: str) -> list[Vis
         kit.clock.move(1)
         visitors.append(visitor)
     return visitors
-
-
-def log_in(visitor: Visitor, owner: str, label: str | None = None) -> None:
-    request = visitor.open()
-    request.session.label = label
-    login(request, owner)
-    visitor.close(request)
 
 
 def asked(visitor: Visitor) -> AllSessions:

@@ -18,14 +18,13 @@ from sessionsite.sessions import (
     StoreError,
     StoreUnavailable,
     all_sessions,
-    login,
     logout,
 )
 from sessionsite.sessions import pruner as pruner_module
 from sessionsite.sessions.events import Teller
 from sessionsite.sessions.pruner import Pruner
 from sessionsite.testing import START, record
-from tests.contract.kit import Kit, begin, on_servers
+from tests.contract.kit import Kit, begin, log_in, on_servers
 from tests.harness.visitor import Visitor
 
 pytestmark = on_servers
@@ -61,9 +60,7 @@ def test_a_session_is_created_rotated_and_ended(kit: Kit) -> None:
     visitor.close(request)
     assert kinds(told) == [SessionCreated]
     assert (told[0].id, told[0].owner, told[0].request) == (request.session.id, None, request)
-    request = visitor.open()
-    login(request, "user:42")
-    visitor.close(request)
+    log_in(visitor, "user:42")
     request = visitor.open()
     logout(request)
     visitor.close(request)
@@ -112,9 +109,7 @@ def test_a_merge_is_told(kit: Kit) -> None:
 
 def test_what_is_ended_from_outside_is_revoked(kit: Kit) -> None:
     visitor = begin(kit)
-    request = visitor.open()
-    login(request, "user:42")
-    visitor.close(request)
+    log_in(visitor, "user:42")
     told = listen(visitor)
     visitor.registry.registerUtility(visitor.factory, ISessionFactory)
     store = all_sessions(visitor.registry)
@@ -136,9 +131,7 @@ def test_a_session_that_makes_room_is_told(kit: Kit) -> None:
     told = listen(second)
     ids = []
     for visitor in (first, second):
-        request = visitor.open()
-        login(request, "user:42")
-        visitor.close(request)
+        request = log_in(visitor, "user:42")
         ids.append(request.session.id)
     assert kinds(told) == [SessionCreated, (SessionEnded, EndReason.LIMIT)]
     assert [event.id for event in told] == [ids[1], ids[0]]
@@ -146,13 +139,9 @@ def test_a_session_that_makes_room_is_told(kit: Kit) -> None:
 
 def test_the_end_of_another_owners_session_is_told_with_a_limit_too(kit: Kit) -> None:
     visitor = begin(kit, max_per_owner="1")
-    request = visitor.open()
-    login(request, "user:1")
-    visitor.close(request)
+    log_in(visitor, "user:1")
     told = listen(visitor)
-    request = visitor.open()
-    login(request, "user:2")
-    visitor.close(request)
+    log_in(visitor, "user:2")
     assert kinds(told) == [(SessionEnded, EndReason.LOGOUT), SessionCreated]
     assert [event.owner for event in told] == ["user:1", "user:2"]
 
@@ -266,9 +255,7 @@ def test_a_subscriber_that_fails_breaks_nothing(kit: Kit, caplog: pytest.LogCapt
 def test_the_log_lines_are_made_from_them(kit: Kit, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="sessionsite.sessions")
     visitor = kit.visitor()
-    request = visitor.open()
-    login(request, "user:42")
-    visitor.close(request)
+    request = log_in(visitor, "user:42")
     id_ = request.session.id
     with visitor.request() as session:
         session.regenerate()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions import RESERVED_OWNER, LoginHelper, login, logout
-from tests.contract.kit import Kit, begin, data_of, on_servers, stored
+from tests.contract.kit import Kit, begin, data_of, log_in, on_servers, stored
 
 
 def owner_of(visitor: Any) -> tuple[str | None, str | None]:
@@ -160,9 +160,7 @@ class TestLogin:
             before = session.get_csrf_token()
             id_ = session.id
         cookies = dict(visitor.cookies)
-        request = visitor.open()
-        login(request, "user:42")
-        visitor.close(request)
+        log_in(visitor, "user:42")
         session = visitor.open().session
         assert (session.owner, session.id, session["a"]) == ("user:42", id_, 1)
         assert session.get_csrf_token() != before
@@ -173,9 +171,7 @@ class TestLogin:
         """Session fixation: who has planted or copied a cookie has nothing after the login."""
         visitor = begin(kit)
         thief = type(visitor)(visitor.factory, **visitor.cookies)
-        request = visitor.open()
-        login(request, "user:42")
-        visitor.close(request)
+        log_in(visitor, "user:42")
         session = thief.open().session
         assert (session.owner, session.new, dict(session)) == (None, True, {})
 
@@ -189,15 +185,11 @@ class TestLogin:
 
     def test_another_owner_gets_nothing_of_the_owner_before(self, kit: Kit) -> None:
         visitor = begin(kit)
-        request = visitor.open()
-        login(request, "user:1")
-        visitor.close(request)
+        log_in(visitor, "user:1")
         with visitor.request() as session:
             session["secret"] = "of user:1"
             before = session.id
-        request = visitor.open()
-        login(request, "user:2")
-        visitor.close(request)
+        log_in(visitor, "user:2")
         session = visitor.open().session
         assert (session.owner, dict(session)) == ("user:2", {})
         assert session.id != before
@@ -205,9 +197,7 @@ class TestLogin:
     def test_the_same_owner_again_keeps_the_data(self, kit: Kit) -> None:
         visitor = begin(kit)
         for _ in range(2):
-            request = visitor.open()
-            login(request, "user:1")
-            visitor.close(request)
+            log_in(visitor, "user:1")
         assert data_of(visitor) == {"a": 1}
 
     @on_servers
@@ -227,16 +217,12 @@ class TestLogin:
         lost = visitor.open()
         login(lost, "user:42")
         kit.clock.move(1)
-        request = visitor.open()
-        login(request, "user:42")
-        visitor.close(request)
+        log_in(visitor, "user:42")
         assert owner_of(visitor)[0] == "user:42"
 
     def test_logout_ends_the_session(self, kit: Kit) -> None:
         visitor = begin(kit)
-        request = visitor.open()
-        login(request, "user:42")
-        visitor.close(request)
+        log_in(visitor, "user:42")
         request = visitor.open()
         logout(request)
         visitor.close(request)
@@ -252,9 +238,7 @@ class TestLogin:
 
     def test_remember_me_lasts_and_the_browser_keeps_it(self, kit: Kit) -> None:
         visitor = begin(kit, timeout="1200")
-        request = visitor.open()
-        login(request, "user:42", lifetime=7 * 86400)
-        visitor.close(request)
+        log_in(visitor, "user:42", lifetime=7 * 86400)
         assert "Max-Age=604800" in visitor.set_cookie[-1]
         kit.clock.move(7 * 86400 - 1)
         assert owner_of(visitor)[0] == "user:42"
@@ -264,9 +248,7 @@ class TestLogin:
     def test_remember_me_is_counted_from_the_login(self, kit: Kit) -> None:
         visitor = begin(kit, timeout="7200")
         kit.clock.move(7000)
-        request = visitor.open()
-        login(request, "user:42", lifetime=3600)
-        visitor.close(request)
+        log_in(visitor, "user:42", lifetime=3600)
         assert "Max-Age=3600" in visitor.set_cookie[-1]
         kit.clock.move(3599)
         assert owner_of(visitor)[0] == "user:42"
@@ -277,18 +259,14 @@ class TestLogin:
     def test_it_is_remembered_no_longer_than_any_session(self, kit: Kit) -> None:
         visitor = begin(kit, timeout="7200")
         kit.clock.move(7000)
-        request = visitor.open()
-        login(request, "user:42", lifetime=30 * 86400)
-        visitor.close(request)
+        log_in(visitor, "user:42", lifetime=30 * 86400)
         assert f"Max-Age={30 * 86400 - 7000}" in visitor.set_cookie[-1]
 
     def test_a_login_without_a_lifetime_is_not_remembered_any_more(self, kit: Kit) -> None:
         visitor = begin(kit, timeout="1200")
         for days, lifetime in ((0, 30 * 86400), (20, None)):
             kit.clock.move(days * 86400)
-            request = visitor.open()
-            login(request, "user:42", lifetime)
-            visitor.close(request)
+            log_in(visitor, "user:42", lifetime)
         assert "Max-Age" not in visitor.set_cookie[-1]
         session = visitor.open().session
         assert (session.owner, dict(session), session.has_own_lifetime) == (
@@ -304,9 +282,7 @@ class TestLogin:
     )  # fmt: skip
     def test_a_login_that_fails_changes_nothing(self, kit: Kit, owner: Any, lifetime: Any) -> None:
         visitor = begin(kit)
-        request = visitor.open()
-        login(request, "user:1")
-        visitor.close(request)
+        log_in(visitor, "user:1")
         cookies = dict(visitor.cookies)
         request = visitor.open()
         with pytest.raises((TypeError, ValueError)):

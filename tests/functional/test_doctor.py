@@ -3,6 +3,7 @@
 import http.client
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -406,62 +407,52 @@ def test_of_several_cookies_the_one_with_the_name_counts() -> None:
     assert answer.cookie("absent") is None
 
 
-class redirecting:  # noqa: N801  # a context manager
+class Quiet(BaseHTTPRequestHandler):
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextmanager
+def serving(handler: type[Quiet]) -> Iterator[str]:
+    """The address of a server with this handler, which ends with the block."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def redirecting(location: str) -> AbstractContextManager[str]:
     """A server that sends everybody to another address."""
 
-    def __init__(self, location: str) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(302)
-                self.send_header("Location", location)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
+    class Handler(Quiet):
+        def do_GET(self) -> None:
+            self.send_response(302)
+            self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"http://127.0.0.1:{self._server.server_port}/"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    return serving(Handler)
 
 
-class forgetful_proxy:  # noqa: N801  # a context manager
+def forgetful_proxy(worker: Pserve) -> AbstractContextManager[str]:
     """Passes requests on to a process, and drops their cookies."""
 
-    def __init__(self, worker: Pserve) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=30)
-                connection.request("GET", self.path, headers={"Host": self.headers["Host"]})
-                answer = connection.getresponse()
-                body = answer.read()
-                self.send_response(answer.status)
-                for name, value in answer.getheaders():
-                    if name.lower() not in ("date", "server", "connection", "transfer-encoding"):
-                        self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(body)
-                connection.close()
+    class Handler(Quiet):
+        def do_GET(self) -> None:
+            connection = http.client.HTTPConnection("127.0.0.1", worker.port, timeout=30)
+            connection.request("GET", self.path, headers={"Host": self.headers["Host"]})
+            answer = connection.getresponse()
+            body = answer.read()
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("date", "server", "connection", "transfer-encoding"):
+                    self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+            connection.close()
 
-            def log_message(self, *_: Any) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    return serving(Handler)
