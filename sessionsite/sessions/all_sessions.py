@@ -16,7 +16,7 @@ from pyramid.request import Request
 from .events import EndReason, SessionEnded, Teller
 from .interfaces import server_factory
 from .owner_store import OwnerStore, SessionSummary
-from .store import MalformedRecordError, Record, SessionStore, utc_now
+from .store import SessionStore, delete_live, utc_now
 
 _NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -48,14 +48,10 @@ class AllSessions:
 
     def end(self, id: str) -> bool:
         """End one session; return whether there was one. Ask first whose it is."""
-        ended: list[Record] = []
-        try:
-            self._store.update(id, self._now(), ended.append)
-        except MalformedRecordError:  # it was edited by hand: it ends all the same
-            return self._store.delete(id)
-        for record in ended[-1:]:
+        ended, record = delete_live(self._store, id, self._now())
+        if record is not None:
             self._tell.session(SessionEnded, id, record.owner, reason=EndReason.REVOKED)
-        return bool(ended)
+        return ended
 
     def end_owner(self, owner: str, except_id: str | None = None) -> int:
         """End the owner's sessions, the one with `except_id` aside; return how many.

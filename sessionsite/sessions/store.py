@@ -193,6 +193,20 @@ class SessionStore(Protocol):
         return nullcontext(True)
 
 
+def delete_live(store: SessionStore, id: str, now: datetime) -> tuple[bool, Record | None]:
+    """Delete a row that has not expired; return whether there was one, and the row.
+
+    Not `SessionStore.delete`, which finds expired rows too. The row is None as well where it can't
+    be read, since it was edited by hand: it goes all the same.
+    """
+    deleted: list[Record] = []
+    try:
+        store.update(id, now, deleted.append)
+    except MalformedRecordError:
+        return store.delete(id), None
+    return bool(deleted), deleted[-1] if deleted else None
+
+
 def check_store(store: object) -> None:
     """Raise `TypeError` unless `store` has all that `SessionStore` promises."""
     promised = [name for name in dir(SessionStore) if not name.startswith("_")]

@@ -12,7 +12,7 @@ from typing import Any, cast
 from ..events import EndReason, SessionCreated, SessionEnded, SessionMerged, SessionRotated
 from ..owner_store import OwnerStore
 from ..payload import EMPTY, check_size, dumps
-from ..store import MalformedRecordError, Record, SessionEndedError, SessionLimitError
+from ..store import Record, SessionEndedError, SessionLimitError, delete_live
 from .conflict import Conflict
 from .owner_limit import make_room
 from .rotation import NextToken, rotated, token_is_due
@@ -255,14 +255,9 @@ class SessionRow(StoredRow):
         if self.ended is None:
             return
         record, self.ended = self.ended, None
-        deleting: list[Record] = []
-        try:
-            # Not `delete`, which finds expired rows too: only a request that ends a live session
-            # may clear the cookie, since the visitor may have a newer one by now.
-            self._call(self._store.update, record.id, self._now(), deleting.append)
-            ended = bool(deleting)
-        except MalformedRecordError:  # it was edited by hand meanwhile: a logout holds all the same
-            ended = self._call(self._store.delete, record.id)
+        ended, _ = self._call(delete_live, self._store, record.id, self._now())
+        # Only a request that ends a live session may clear the cookie, since the visitor may have a
+        # newer one by now.
         if ended:
             self.answer = "end"
             self._happened(SessionEnded, record, reason=EndReason.LOGOUT)
