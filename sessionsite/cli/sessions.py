@@ -40,8 +40,10 @@ def stats(config_uri: str, as_json: bool) -> None:
     """Count the sessions."""
     with open_store(config_uri) as store:
         counts = _owner_store(store).counts(utc_now())
+        last = store.last_sweep()
     if as_json:
-        click.echo(json.dumps(asdict(counts)))
+        pruned = None if last is None else asdict(last) | {"ended_at": last.ended_at.isoformat()}
+        click.echo(json.dumps(asdict(counts) | {"last_sweep": pruned}))
         return
     _print_table(
         ["", "SESSIONS"],
@@ -51,6 +53,13 @@ def stats(config_uri: str, as_json: bool) -> None:
             [f"with an owner ({counts.owners:,} owners)", f"{counts.owned:,}"],
         ],
     )
+    if last is None:
+        click.echo("No pruning is known.")
+    else:
+        click.echo(
+            f"Last pruning: {last.ended_at:%Y-%m-%d %H:%M:%S} UTC, {last.rows:,} rows in "
+            f"{last.seconds:.1f} seconds"
+        )
 
 
 @commands.command("list")

@@ -1,11 +1,10 @@
 """The commands that look after the table of sessions."""
 
 import sys
-from datetime import UTC, datetime
 
 import click
 
-from ..sessions import PRUNE_BATCH, prune_all
+from ..sessions import PRUNE_BATCH, note_sweep, prune_all, utc_now
 from .config import open_store
 from .group import commands, config_uri
 
@@ -52,7 +51,7 @@ def upgrade_db(config_uri: str) -> None:
 )
 def prune(config_uri: str, batch_size: int) -> None:
     """Delete the sessions that have expired."""
-    now = datetime.now(UTC)
+    now = utc_now()
     deleted = 0
     with open_store(config_uri) as store:
         # Counting reads every expired row, so only a progress bar that is shown pays for it.
@@ -63,4 +62,5 @@ def prune(config_uri: str, batch_size: int) -> None:
             for size in prune_all(store, now, batch_size):
                 deleted += size
                 bar.update(size)
+        note_sweep(store, now, utc_now(), deleted)
     click.echo(f"{deleted} expired sessions removed")

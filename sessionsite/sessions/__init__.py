@@ -43,7 +43,7 @@ from .memory import MemoryStore
 from .own import RESERVED_OWNER
 from .owner_store import OwnerStore, SessionCounts, SessionSummary
 from .payload import PayloadError, stored_as
-from .pruner import PRUNE_BATCH, Pruner, prune_all
+from .pruner import PRUNE_BATCH, Pruner, note_sweep, prune_all
 from .response import prevent_caching
 from .server.factory import ServerSessionFactory
 from .server.session import ServerSession
@@ -58,6 +58,7 @@ from .store import (
     SessionLimitError,
     SessionStore,
     StoreError,
+    Sweep,
     utc_now,
 )
 
@@ -100,12 +101,14 @@ __all__ = [
     "StoreBack",
     "StoreError",
     "StoreUnavailable",
+    "Sweep",
     "all_sessions",
     "describe",
     "expand_environment",
     "includeme",
     "login",
     "logout",
+    "note_sweep",
     "ping",
     "prune_all",
     "remark",

@@ -93,6 +93,10 @@ class StoreBack:
     """This process can reach the store again."""
 
     request: Request | None = None
+    seconds: float
+    """How long it could not."""
+    failed: int
+    """How many requests have failed meanwhile."""
 
 
 _LEVELS = {
@@ -129,9 +133,8 @@ class Teller:
     def unavailable(self, reason: str) -> None:
         self._tell(StoreUnavailable, reason=reason)
 
-    def back(self) -> None:
-        log.info("Session store: back")
-        self._tell(StoreBack)
+    def back(self, seconds: float, failed: int) -> None:
+        self._tell(StoreBack, seconds=seconds, failed=failed)
 
     def _tell(self, kind: type[Any], **values: Any) -> None:
         if self._registry is None or not self._registry.has_listeners:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from . import forks
 from .own import RESERVED_OWNER
 from .owner_store import OwnerStore, SessionCounts, SessionSummary
-from .store import Record, RecordExistsError
+from .store import Record, RecordExistsError, Sweep
 
 T = TypeVar("T")
 
@@ -25,6 +25,7 @@ class MemoryStore(OwnerStore, forks.Forked):
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}
         self._lock = RLock()
+        self._last_sweep: Sweep | None = None
         forks.watch(self)
 
     def after_fork_in_child(self) -> None:
@@ -73,6 +74,12 @@ class MemoryStore(OwnerStore, forks.Forked):
 
     def prune(self, now: datetime, limit: int) -> int:
         return len(self.prune_batch(now, limit))
+
+    def note_sweep(self, sweep: Sweep) -> None:
+        self._last_sweep = sweep
+
+    def last_sweep(self) -> Sweep | None:
+        return self._last_sweep
 
     def count_expired(self, now: datetime) -> int:
         return self.counts(now).expired

@@ -13,7 +13,7 @@ from . import forks
 from .events import EndReason, SessionEnded, Teller
 from .own import RESERVED_OWNER
 from .owner_store import OwnerStore, SessionSummary
-from .store import SessionStore, StoreError
+from .store import SessionStore, StoreError, Sweep
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,17 @@ def _batches(prune: Callable[[datetime, int], int], now: datetime, batch: int) -
         yield deleted
         if deleted < batch:
             return
+
+
+def note_sweep(store: SessionStore, began: datetime, ended: datetime, rows: int) -> None:
+    """Have the store remember a run that has deleted all expired rows.
+
+    The rows are gone whether or not that can be noted, so a store that fails here is only logged.
+    """
+    try:
+        store.note_sweep(Sweep(ended, rows, (ended - began).total_seconds()))
+    except StoreError as exc:
+        log.warning("Session pruner: its run could not be noted: %s", exc)
 
 
 class Pruner(threading.Thread):
@@ -68,16 +79,25 @@ class Pruner(threading.Thread):
 
     def prune(self) -> int:
         """Delete what has expired, unless another process is doing so; return how many rows."""
-        deleted = 0
+        deleted, complete = 0, False
+        began = self._now()
         try:
             with self._store.sweeping() as ours:
                 if ours:
-                    for size in _batches(self._prune_batch(), self._now(), PRUNE_BATCH):
+                    for size in _batches(self._prune_batch(), began, PRUNE_BATCH):
                         deleted += size
+                complete = ours
         except StoreError as exc:
             log.warning("Session pruner: %s", exc)
-        if deleted:
-            log.info("Session pruner: %d expired sessions removed", deleted)
+        ended = self._now()
+        if complete:
+            note_sweep(self._store, began, ended, deleted)
+        log.log(
+            logging.INFO if deleted else logging.DEBUG,
+            "Session pruner: %d expired sessions removed in %.1f seconds",
+            deleted,
+            (ended - began).total_seconds(),
+        )
         return deleted
 
     def _prune_batch(self) -> Callable[[datetime, int], int]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 
 def utc_now() -> datetime:
@@ -24,12 +24,19 @@ class StoreError(Exception):
     Raised `from` the driver's error. Its text names no password, secret or token.
     """
 
+    is_outage: ClassVar[bool] = True
+    """Whether other requests must be expected to fail too; a subclass may say no."""
+    noted: bool = False
+    """Whether the process has taken note of this failure, for its log and its metrics."""
+
 
 class MergeTooLargeError(StoreError):
     """Requests that ran at once have changed a list in more places than can be merged in time.
 
     Nothing of the later request is stored: it can be sent again.
     """
+
+    is_outage = False
 
 
 class SessionEndedError(Exception):
@@ -122,6 +129,18 @@ class Record:
         return self.saved(record.payload, record.seen_at, record.expires_at, record.token_confirmed)
 
 
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One run of whatever deletes all expired rows."""
+
+    ended_at: datetime
+    """Aware, in UTC."""
+    rows: int
+    """How many were deleted."""
+    seconds: float
+    """How long it took."""
+
+
 class SessionStore(Protocol):
     """What the server factory asks of a store; `sessionsite.testing.StoreContract` tests it.
 
@@ -187,6 +206,14 @@ class SessionStore(Protocol):
     def close(self) -> None:
         """Give back what the store holds: connections, files. The next call may open them anew."""
         return
+
+    def note_sweep(self, sweep: Sweep) -> None:
+        """Keep what `last_sweep` returns, in place of the one before."""
+        return
+
+    def last_sweep(self) -> Sweep | None:
+        """Return what was noted last, by any process; None where that is not known."""
+        return None
 
     def sweeping(self) -> AbstractContextManager[bool]:
         """Return a context that is True for one process at a time, whose turn it is to prune."""

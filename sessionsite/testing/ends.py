@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..sessions import Sweep
 from .records import START, raised, record
 
 TICK = timedelta(microseconds=1)
@@ -125,6 +126,12 @@ class EndContract:
         assert store.count_expired(START) in (None, 1)
         store.prune(START, 2)
         assert store.count_expired(START) in (None, 0)
+
+    def test_the_last_pruning_that_was_noted_is_returned_or_none(self, store: Any) -> None:
+        for rows in (1, 2):
+            noted = Sweep(START, rows, 0.5)
+            store.note_sweep(noted)
+            assert store.last_sweep() in (None, noted)
 
     def test_sweeping_has_its_turn_again_and_again(self, store: Any) -> None:
         store.create(record(expires_at=START))

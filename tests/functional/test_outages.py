@@ -85,6 +85,26 @@ def test_a_missing_table_is_one_line_that_says_what_to_do(
         assert browser.get("/").history == [f"{worker.url}/"]
 
 
+def test_an_outage_is_two_lines_however_many_requests_fail(
+    database: Postgres, url: str, tmp_path: Path
+) -> None:
+    with start_worker(tmp_path, DATABASE_URL=url) as worker:
+        browser = Browser(worker.url)
+        assert browser.get("/").status == 200
+        before = worker.output()
+        database.stop()
+        for _ in range(20):
+            assert_unavailable(browser.get("/"))
+        database.start()
+        assert browser.get("/").status == 200
+        first, last = worker.output().removeprefix(before).splitlines()
+        assert re.search(r"ERROR .*Session store: away: ", first)
+        assert "refused" in first
+        assert re.search(
+            r"WARNI .*Session store: back after \d+ seconds, in which 20 requests have failed", last
+        )
+
+
 def test_a_process_starts_without_its_database_and_serves_once_it_is_there(
     database: Postgres, url: str, tmp_path: Path
 ) -> None:

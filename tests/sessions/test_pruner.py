@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from pyramid.config import Configurator
 from pyramid.scripting import prepare
 from webtest import TestApp
 
-from sessionsite.sessions import StoreError
+from sessionsite.sessions import StoreError, Sweep
 from sessionsite.sessions.memory import MemoryStore
 from sessionsite.sessions.pruner import Pruner, PrunerStart, prune_all
 from sessionsite.testing import START, in_parallel, record
@@ -60,6 +61,36 @@ def test_a_run_that_finds_nothing_says_nothing(caplog: pytest.LogCaptureFixture)
     caplog.set_level("INFO")
     assert pruner(MemoryStore()).prune() == 0
     assert caplog.messages == []
+
+
+def test_a_run_that_has_deleted_says_so_and_is_noted(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    store = MemoryStore()
+    expired(store, 5)
+    times = iter([START, START + timedelta(seconds=2.5)])
+    assert Pruner(store, 900, lambda: next(times)).prune() == 5
+    assert caplog.messages == ["Session pruner: 5 expired sessions removed in 2.5 seconds"]
+    assert store.last_sweep() == Sweep(START + timedelta(seconds=2.5), 5, 2.5)
+
+
+def test_a_run_that_can_not_be_noted_has_deleted_all_the_same(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(sweep: Sweep) -> None:
+        raise StoreError("read-only")
+
+    store = MemoryStore()
+    expired(store, 5)
+    monkeypatch.setattr(store, "note_sweep", fail)
+    assert pruner(store).prune() == 5
+    assert "Session pruner: its run could not be noted: read-only" in caplog.messages
+
+
+def test_what_another_process_prunes_is_not_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryStore()
+    monkeypatch.setattr(store, "sweeping", lambda: nullcontext(False))
+    assert pruner(store).prune() == 0
+    assert store.last_sweep() is None
 
 
 def test_it_does_with_one_connection_and_commits_each_batch(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sessionsite.sessions import Record, utc_now
+from sessionsite.sessions import MemoryStore, Record, utc_now
 from sessionsite.testing import record
 from tests.harness.commands import PRODUCTION, Run, one_line
 from tests.harness.stores import sql_store
@@ -51,9 +51,43 @@ def left(store: Any) -> list[str]:
 def test_stats_counts(run: Run, rows: Any) -> None:
     status, stdout, _ = run("stats", PRODUCTION)
     assert status == 0
-    assert [line.split()[-1] for line in stdout.splitlines()] == ["SESSIONS", "4", "1", "3"]
+    *counts, pruned = stdout.splitlines()
+    assert [line.split()[-1] for line in counts] == ["SESSIONS", "4", "1", "3"]
+    assert pruned == "No pruning is known." or pruned.startswith("Last pruning: ")
     status, stdout, _ = run("stats", PRODUCTION, "--json")
-    assert json.loads(stdout) == {"live": 4, "expired": 1, "owned": 3, "owners": 2}
+    shown = json.loads(stdout)
+    assert shown.keys() == {"live", "expired", "owned", "owners", "last_sweep"}
+    assert (shown["live"], shown["expired"], shown["owned"], shown["owners"]) == (4, 1, 3, 2)
+
+
+def test_stats_tells_of_the_last_pruning(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    store = MemoryStore()
+    monkeypatch.setitem(globals(), "memory_store", lambda settings: store)
+    ini = tmp_path / "memory.ini"
+    ini.write_text(
+        "[app:main]\nuse = egg:sessionsite\n"
+        "sessionsite.session_factory = sessionsite.sessions.server.session_factory_from_settings\n"
+        f"session.store = {__name__}.memory_store\n",
+        "utf-8",
+    )
+    assert run("stats", str(ini))[1].splitlines()[-1] == "No pruning is known."
+    assert json.loads(run("stats", str(ini), "--json")[1])["last_sweep"] is None
+
+    store.create(row("d", expires_at=NOW - HOUR))
+    assert run("prune", str(ini))[1] == "1 expired sessions removed\n"
+    last = store.last_sweep()
+    assert last is not None
+    assert last.rows == 1
+    assert run("stats", str(ini))[1].splitlines()[-1] == (
+        f"Last pruning: {last.ended_at:%Y-%m-%d %H:%M:%S} UTC, 1 rows in {last.seconds:.1f} seconds"
+    )
+    assert json.loads(run("stats", str(ini), "--json")[1])["last_sweep"] == {
+        "ended_at": last.ended_at.isoformat(),
+        "rows": 1,
+        "seconds": last.seconds,
+    }
 
 
 def test_list_shows_what_is_live_and_no_secret(run: Run, rows: Any) -> None:

@@ -40,7 +40,7 @@ IMPORTS = {
     "testing.rows": {"testing.records"} | SITE,
     "testing.owners": {"testing.contract", "testing.records", "testing.rows"} | SITE,
     "testing.updates": {"testing.records", "testing.rows"} | SITE,
-    "testing.ends": {"testing.records"},
+    "testing.ends": {"testing.records"} | SITE,
     "testing.parallel": {"testing.records"} | SITE,
     "testing.failures": {"testing.records"} | SITE,
     "testing.visitor": set(),
@@ -175,7 +175,7 @@ IMPORTS = {
     "sessions.server.token_cookie": {
         "sessions.cookie_header", "sessions.response", "sessions.settings", "sessions.signing",
     },
-    "sessions.server.availability": {"sessions.events", "sessions.store"},
+    "sessions.server.availability": {"sessions.events", "sessions.forks", "sessions.store"},
     "sessions.server.expiry": {"sessions.own", "sessions.settings", "sessions.store"},
     "sessions.server.owner_limit": {"sessions.owner_store", "sessions.settings", "sessions.store"},
     "sessions.server.conflict": {"sessions.server.merge", "sessions.store"},

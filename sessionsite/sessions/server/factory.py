@@ -73,7 +73,7 @@ class ServerSessionFactory:
         )
         self.cookie = TokenCookie(settings)
         self.expiry = Expiry.from_settings(settings)
-        self.availability = Availability()
+        self.availability = Availability(now)
         self.old = OldSessions(old, store, settings, self.expiry) if old else None
 
     def __call__(self, request: Request) -> ServerSession:
@@ -86,12 +86,12 @@ class ServerSessionFactory:
         failed = request.environ.get(_LOAD_ERROR)
         if failed:  # once is enough: an error page must not wait for the store again
             raise StoreError(str(failed)) from failed
+        answers = self.availability.answers
         try:
             return self._open(request, tell)
         except StoreError as exc:
             request.environ[_LOAD_ERROR] = exc
-            log.error("Session store: %s", exc)
-            self.availability.lost(exc, tell)
+            self.availability.lost(exc, answers, tell)
             raise
 
     def ping(self) -> None:

@@ -154,12 +154,12 @@ class StoredRow:
         return self._expiry.next_end(record, now, confirmed=confirmed, touched=touched), confirmed
 
     def _call(self, method: Callable[..., T], *args: Any) -> T:
+        answers = self._availability.answers
         try:
             answer = method(*args)
         except StoreError as exc:
             self.spend()
-            log.error("Session store: %s", exc)
-            self._availability.lost(exc, self._tell)
+            self._availability.lost(exc, answers, self._tell)
             raise
         self._availability.answered(self._tell)
         return answer

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from time import sleep
 
-from sessionsite.sessions import Record
+from sessionsite.sessions import Record, Sweep
 from tests.contract.broken.sound import SoundStore, clock, fault
 
 
@@ -146,6 +146,13 @@ class CountsLate(SoundStore):
 class CountsByTheClock(SoundStore):
     def count_expired(self, now: datetime) -> int:
         return super().count_expired(clock())
+
+
+@fault("the first pruning that was noted stays the last one")
+class NotesOnce(SoundStore):
+    def note_sweep(self, sweep: Sweep) -> None:
+        if self.last_sweep() is None:
+            super().note_sweep(sweep)
 
 
 @fault("sweeping lets two in")
