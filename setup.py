@@ -13,6 +13,8 @@ REQUIRES = [
     "psycopg[binary] >= 3.2",
     "pyramid >= 2.1",
     "pyramid-jinja2 >= 2.10",
+    # Python's logging makes every formatter that the .ini file lists, so that an extra would not do
+    "python-json-logger >= 4",
     # Pyramid imports pkg_resources, which 82 no longer has, and which warns at import from 80.9 on
     "setuptools >= 70, < 80.9",
     "SQLAlchemy >= 2.1.0, < 2.2",

@@ -19,7 +19,7 @@ from pyramid.router import Router
 from .cookies import CookieCleaner
 from .hosts import HostNames
 from .security import add_headers
-from .sessions import describe
+from .sessions import describe, logging_for
 from .views import LOGGED
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,8 @@ def gate(inner: Policy, cookies: CookieCleaner) -> Policy:
             try:
                 return response(environ, start_response)
             except Exception as exc:  # a header that the server refuses
-                log.error("Unexpected error", exc_info=exc)
+                with logging_for(environ):
+                    log.error("Unexpected error", exc_info=exc)
                 plain = _protected(_plain_page(500), environ, router)
                 error = sys.exc_info()
                 chunks: Iterable[bytes] = plain(
@@ -89,7 +90,8 @@ def _error_page(exc: Exception, environ: Environ, router: Router) -> Response:
             pass
         except Exception as another:
             unanswered = another  # its context is `exc`, so that the log has both
-    log.error("Unexpected error", exc_info=unanswered)
+    with logging_for(environ):
+        log.error("Unexpected error", exc_info=unanswered)
     status = exc.status_int if isinstance(exc, HTTPException) else 500
     return _protected(_plain_page(max(status, 400)), environ, router)
 

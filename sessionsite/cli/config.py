@@ -1,6 +1,7 @@
 """From the .ini file to an open store: all that the commands know of `sessionsite.sessions`."""
 
 import configparser
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +19,7 @@ from ..sessions import (
 from ..sessions.server import store_from_settings
 
 SERVER_FACTORY = "sessionsite.sessions.server.session_factory_from_settings"
+AUDIT, EVENTS = "sessionsite.sessions.audit", "sessionsite.sessions.events"
 # The keys that say which store it is, and where; they hold no secret that signs.
 STORE_KEYS = ("session.store", "session.sql.", "session.sqlalchemy.")
 
@@ -40,6 +42,24 @@ def read_settings(config_uri: str) -> dict[str, str]:
     else:
         return settings
     raise ConfigurationError(f"{config_uri} can't be read: {reason}")
+
+
+def keep_audit(config_uri: str) -> None:
+    """Log what the command ends where the .ini file has the audit log go, if it has it go anywhere.
+
+    Raises `ConfigurationError`.
+    """
+    loader = plaster.get_loader(config_uri, protocols=["wsgi"])
+    names = loader.get_settings("loggers").get("keys", "").split(",")
+    loggers = [loader.get_settings(f"logger_{name.strip()}") for name in names]
+    if any(each.get("qualname") == AUDIT and each.get("handlers") for each in loggers):
+        try:
+            loader.setup_logging()
+        except Exception as exc:  # of any handler's class
+            raise ConfigurationError(
+                f"{config_uri} has an audit log that can't be kept: {exc}"
+            ) from exc
+        logging.getLogger(EVENTS).setLevel(logging.WARNING)  # the command says how many have ended
 
 
 @contextmanager

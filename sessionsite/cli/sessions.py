@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from ..sessions import AllSessions, OwnerStore, SessionStore, SessionSummary, utc_now
-from .config import open_store
+from .config import keep_audit, open_store
 from .group import commands, config_uri
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -145,7 +145,8 @@ def end(
         raise click.UsageError("Give one of: IDs, --owner, --all, or ages.")
     with open_store(config_uri) as store:
         now = utc_now()
-        sessions = AllSessions(store, lambda: now)
+        keep_audit(config_uri)
+        sessions = AllSessions(store, lambda: now, by="sessionsite end")
         if ids:
             if len(ids) > 1:
                 _ask(f"End {len(ids)} sessions?", yes)

@@ -38,6 +38,8 @@ from .interfaces import (
     IStoredSession,
     server_factory,
 )
+from .log_context import install as install_log_context
+from .log_context import logging_for
 from .login import LoginHelper, login, logout
 from .memory import MemoryStore
 from .own import RESERVED_OWNER
@@ -106,6 +108,7 @@ __all__ = [
     "describe",
     "expand_environment",
     "includeme",
+    "logging_for",
     "login",
     "logout",
     "note_sweep",
@@ -188,6 +191,7 @@ def _warn_of_toolbar(event: ApplicationCreated) -> None:
 
 
 def includeme(config: Configurator) -> None:
+    install_log_context()
     factory = session_factory(config.registry.settings)
     if factory is not None:
         config.set_session_factory(factory)

@@ -33,11 +33,14 @@ class AllSessions:
         now: Callable[[], datetime] = utc_now,
         registry: Registry | None = None,
         request: Request | None = None,
+        by: str = "a script",
     ) -> None:
-        """`registry`: whose subscribers are told what ends. `request`: the one that asks."""
+        """`registry`: whose subscribers are told what ends. `request`: the one that asks; without
+        one, `by` is who asks, for the audit log.
+        """
         self._store = store
         self._now = now
-        self._tell = Teller(request, registry)
+        self._tell = Teller(request, registry, by)
         self._request = request
 
     def sessions_of(self, owner: str) -> Sequence[SessionSummary]:

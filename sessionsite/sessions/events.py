@@ -5,7 +5,8 @@
 
 An event is told after the fact has been stored, at most once, by the process that did it; if that
 process dies in between, nobody is told. What a subscriber raises is logged, and breaks nothing.
-The log lines are made from the events.
+The log lines are made from the events. Each session's end is also a line of a logger of its own,
+`audit` beside this module's, with the owner and with who ended it.
 """
 
 import logging
@@ -18,7 +19,10 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 from zope.interface import implementedBy
 
+from .log_context import request_id
+
 log = logging.getLogger(__name__)
+audit = logging.getLogger(f"{__package__}.audit")
 
 
 class EndReason(StrEnum):
@@ -109,26 +113,57 @@ _LEVELS = {
 class Teller:
     """Tells the events of one request, to which it keeps a weak reference: no cycle."""
 
-    __slots__ = ("_registry", "_request")
+    __slots__ = ("_by", "_registry", "_request")
 
-    def __init__(self, request: Request | None = None, registry: Registry | None = None) -> None:
+    def __init__(
+        self,
+        request: Request | None = None,
+        registry: Registry | None = None,
+        by: str = "a script",
+    ) -> None:
+        """`by`: who does it, where there is no request."""
+        self._by = by
         self._request = None if request is None else weakref.ref(request)
         self._registry = registry or getattr(request, "registry", None)
 
     @property
     def is_heard(self) -> bool:
-        """Whether anything hears of sessions that end: a subscriber, or a log for details."""
-        ended = (implementedBy(SessionEnded),)
-        return log.isEnabledFor(logging.DEBUG) or (
-            self._registry is not None and bool(self._registry.adapters.subscriptions(ended, None))
-        )
+        """Whether anything hears of each session that expires: a subscriber, or a log for details.
+
+        A subscriber that is registered with `expired_too = False` among its attributes, by
+        `registry.registerHandler`, does without these.
+        """
+        if log.isEnabledFor(logging.DEBUG) or audit.isEnabledFor(logging.DEBUG):
+            return True
+        if self._registry is None:
+            return False
+        handlers = self._registry.adapters.subscriptions((implementedBy(SessionEnded),), None)
+        return any(getattr(handler, "expired_too", True) for handler in handlers)
 
     def session(self, kind: type[SessionEvent], id: str, owner: str | None, **more: Any) -> None:
         """Log and tell what has happened to a session."""
         level = _LEVELS.get(more.get("reason", ""), kind.level)
         reason = f" ({more['reason']})" if more else ""
         log.log(level, kind.text + "%s", id, reason)
+        if kind is SessionEnded:
+            self._audit(min(level, logging.INFO), id, owner, str(more["reason"]))
         self._tell(kind, id=id, owner=owner, **more)
+
+    def _audit(self, level: int, id: str, owner: str | None, reason: str) -> None:
+        if not audit.isEnabledFor(level):
+            return
+        request = None if self._request is None else self._request()
+        by = self._by if request is None else f"request {request_id(request.environ)}"
+        audit.log(
+            level,
+            "Session %s of %s ended: %s, by %s",
+            id,
+            "nobody" if owner is None else repr(owner),  # an app's text, with line breaks perhaps
+            reason,
+            by,
+            # not session_id: that is the session of the request which did it
+            extra={"ended_id": id, "owner": owner, "reason": reason, "by": by},
+        )
 
     def unavailable(self, reason: str) -> None:
         self._tell(StoreUnavailable, reason=reason)

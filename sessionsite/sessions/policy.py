@@ -120,7 +120,7 @@ def _start_pruner(registry: Registry) -> None:
             factory.store,
             factory.prune_interval,
             factory.now,
-            tell=Teller(registry=registry),
+            tell=Teller(registry=registry, by="the pruner"),
             lifetime=factory.description.lifetime,
         ).start()
 

@@ -9,6 +9,7 @@ from pyramid.response import FileIter, Response
 from webob.response import AppIterRange
 
 from .error_page import store_failure
+from .log_context import logging_for
 from .opened import Opened, describe_request
 from .payload import PayloadError
 from .store import HeadersSentError, StoreError
@@ -121,10 +122,11 @@ class Stream:
 
     def _log(self, exc: Exception) -> None:
         ids = [str(getattr(session, "id", "")) for session in self._opened.sessions.values()]
-        log.error(
-            "%s, session %s: part of the response has left, and what its body put into the "
-            "session is not stored: %s",
-            describe_request(self._opened.environ),
-            ", ".join(ids),
-            exc,
-        )
+        with logging_for(self._opened.environ):
+            log.error(
+                "%s, session %s: part of the response has left, and what its body put into the "
+                "session is not stored: %s",
+                describe_request(self._opened.environ),
+                ", ".join(ids),
+                exc,
+            )

@@ -214,8 +214,35 @@ def test_a_pruner_that_nobody_hears_only_counts(kit: Kit, monkeypatch: pytest.Mo
         assert tell.is_heard is False
     if kit.kind == "postgresql":
         assert Pruner(kit.store, 900, kit.clock, tell=Teller(registry=idle.registry)).prune() == 1
+    # One that does without expired sessions leaves it at counting.
+    count = Counting()
+    idle.registry.registerHandler(count, [SessionEnded])
+    assert Teller(registry=idle.registry).is_heard is False
     listen(idle)
     assert Teller(registry=idle.registry).is_heard is True
+
+
+class Counting:
+    """A subscriber that expired sessions are not looked up for."""
+
+    expired_too = False
+
+    def __call__(self, event: SessionEnded) -> None:
+        """Take note."""
+
+
+@pytest.mark.parametrize("name", ["events", "audit"])
+def test_a_pruner_tells_of_each_session_to_a_log_for_details(
+    kit: Kit, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    logger = f"sessionsite.sessions.{name}"
+    id_ = begin(kit).open().session.id
+    kit.clock.move(86400)
+    caplog.set_level(logging.DEBUG, logger=logger)
+    assert Pruner(kit.store, 900, kit.clock, tell=Teller(by="the pruner")).prune() == 1
+    (line,) = [r.getMessage() for r in caplog.records if r.name == logger]
+    said = {"events": ": ended (idle)", "audit": " of nobody ended: idle, by the pruner"}
+    assert line == f"Session {id_}{said[name]}"
 
 
 def test_a_store_that_is_lost_and_back_is_told_once_each(
@@ -261,13 +288,14 @@ def test_the_log_lines_are_made_from_them(kit: Kit, caplog: pytest.LogCaptureFix
         session.regenerate()
     with visitor.request() as session:
         session.invalidate()
-    lines = [r.getMessage() for r in caplog.records if r.name == "sessionsite.sessions.events"]
+    events = [r for r in caplog.records if r.name == "sessionsite.sessions.events"]
+    lines = [record.getMessage() for record in events]
     assert lines == [
         f"Session {id_}: created",
         f"Session {id_}: new token",
         f"Session {id_}: ended (logout)",
     ]
-    assert "user:42" not in caplog.text
+    assert all("user:42" not in line for line in lines)  # that is for the audit log
 
 
 def test_it_keeps_no_request_alive(kit: Kit) -> None:

@@ -70,6 +70,7 @@ def test_what_a_client_says_of_itself_is_not_passed_on(site: Nginx) -> None:
         X_Forwarded_Proto="http",
         X_Forwarded_By="evil.example",
         Forwarded="for=203.0.113.9;host=evil.example;proto=http",
+        X_Request_ID="evil",
     )
     seen = json.loads(body)
 
@@ -77,6 +78,13 @@ def test_what_a_client_says_of_itself_is_not_passed_on(site: Nginx) -> None:
     assert seen["client"] == "127.0.0.1"
     assert "evil" not in body.decode()
     assert "203.0.113.9" not in body.decode()
+
+
+def test_a_request_has_one_id_in_both_logs(site: Nginx) -> None:
+    seen = json.loads(ask(site, path="/one")[1])
+
+    assert len(seen["headers"]["X-Request-Id"]) == 32
+    assert site.logged("GET /one ").endswith(f" {seen['headers']['X-Request-Id']}")
 
 
 def test_a_host_header_beside_an_absolute_url_is_not_believed(site: Nginx) -> None:

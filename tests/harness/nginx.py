@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -93,6 +94,16 @@ class Nginx(Server):
         config.write_text(MAIN.format(user=user, directory=directory))
         command = [program, "-e", "stderr", "-p", str(directory), "-c", str(config)]
         super().__init__(command, directory / "nginx.log")
+
+    def logged(self, text: str) -> str:
+        """The line of the access log with `text`, which nginx writes after the answer has left."""
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            found = [line for line in self.access_log.read_text().splitlines() if text in line]
+            if found:
+                return found[-1]
+            time.sleep(0.01)
+        raise TimeoutError(text)
 
     def ready(self) -> bool:
         return listening(self.https_port)

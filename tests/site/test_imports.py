@@ -51,9 +51,10 @@ IMPORTS = {
     "cli.table": {"cli.config", "cli.group", "sessions.sql"} | SITE,
     "sessions": {
         "sessions.all_sessions", "sessions.description", "sessions.error_page", "sessions.events",
-        "sessions.ini", "sessions.interfaces", "sessions.login", "sessions.memory", "sessions.own",
-        "sessions.owner_store", "sessions.payload", "sessions.pruner", "sessions.response",
-        "sessions.server.factory", "sessions.server.session", "sessions.settings", "sessions.store",
+        "sessions.ini", "sessions.interfaces", "sessions.log_context", "sessions.login",
+        "sessions.memory", "sessions.own", "sessions.owner_store", "sessions.payload",
+        "sessions.pruner", "sessions.response", "sessions.server.factory",
+        "sessions.server.session", "sessions.settings", "sessions.store",
     },
     "sessions.interfaces": set(),
     "sessions.forks": set(),
@@ -61,7 +62,8 @@ IMPORTS = {
     "sessions.all_sessions": {
         "sessions.events", "sessions.interfaces", "sessions.owner_store", "sessions.store",
     },
-    "sessions.events": set(),
+    "sessions.events": {"sessions.log_context"},
+    "sessions.log_context": {"sessions.interfaces"},
     "sessions.login": {"sessions.own"},
     "sessions.own": set(),
     "sessions.owner_store": {"sessions.store"},
@@ -116,7 +118,8 @@ IMPORTS = {
     "sessions.error_page": {"sessions.store"},
     "sessions.opened": set(),
     "sessions.stream": {
-        "sessions.error_page", "sessions.opened", "sessions.payload", "sessions.store",
+        "sessions.error_page", "sessions.log_context", "sessions.opened", "sessions.payload",
+        "sessions.store",
     },
     "sessions.opening": {
         "sessions.cookie_header", "sessions.error_page", "sessions.opened", "sessions.payload",
