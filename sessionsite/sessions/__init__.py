@@ -51,6 +51,7 @@ from .server.factory import ServerSessionFactory
 from .server.session import ServerSession
 from .settings import server_settings
 from .store import (
+    Connections,
     HeadersSentError,
     MalformedRecordError,
     MergeTooLargeError,
@@ -72,6 +73,7 @@ __all__ = [
     "SAVE_TWEEN",
     "AllSessions",
     "ConfigurationError",
+    "Connections",
     "EndReason",
     "HeadersSentError",
     "IDescribedSessionFactory",
@@ -115,6 +117,7 @@ __all__ = [
     "ping",
     "prune_all",
     "remark",
+    "server_factory",
     "server_settings",
     "session_factory",
     "stored_as",

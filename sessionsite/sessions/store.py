@@ -141,6 +141,16 @@ class Sweep:
     """How long it took."""
 
 
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """The connections of one process to its store."""
+
+    limit: int
+    """How many there may be."""
+    open: int
+    in_use: int
+
+
 class SessionStore(Protocol):
     """What the server factory asks of a store; `sessionsite.testing.StoreContract` tests it.
 
@@ -197,6 +207,10 @@ class SessionStore(Protocol):
 
     def count_expired(self, now: datetime) -> int | None:
         """Return how many rows there are to prune; None where that is not known."""
+        return None
+
+    def connections(self) -> Connections | None:
+        """Return how many connections this process has; None for a store without."""
         return None
 
     def remark(self) -> str | None:

@@ -56,6 +56,13 @@ def test_speed_reports_what_a_page_of_ours_costs(tmp_path: Path) -> None:
     assert (tmp_path / "report.svg").read_text().startswith("<svg")
 
 
+def test_metrics_draws_an_outage(tmp_path: Path) -> None:
+    needs()
+    drawn = report("metrics", "--quick", tmp_path / "metrics.svg")
+    assert drawn.startswith("<svg")
+    assert 'class="band"' in drawn
+
+
 def test_races_count_what_goes_wrong_with_ours(tmp_path: Path) -> None:
     needs()
     table = report("races", "--quick --only sessionsite", tmp_path / "report.md")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy.pool import Pool, QueuePool
 
+from sessionsite.metrics.settings import MetricsSettings
 from sessionsite.sessions import ConfigurationError, expand_environment
 from sessionsite.sessions.ini import keys_of
 from sessionsite.sessions.settings import (
@@ -36,6 +37,8 @@ KNOWN: dict[str, Field[Any]] = {
         ("session.", CookieSettings),
         ("session.", SQLSettings),
         ("sessionsite.", SiteSettings),
+        ("sessionsite.metrics.", MetricsSettings),
+        ("sessionsite.metrics.", MetricsSettings),
     )
     for name, field in keys_of(settings).items()
 }
@@ -69,7 +72,7 @@ def test_every_key_of_the_code_is_in_the_document_and_no_other() -> None:
 
 
 def test_no_field_of_the_settings_lacks_a_key() -> None:
-    for settings in (ServerSettings, SQLSettings, SiteSettings):
+    for settings in (ServerSettings, SQLSettings, SiteSettings, MetricsSettings):
         described = {field.name for field in keys_of(settings).values()}
         assert {field.name for field in fields(settings)} - described <= {"engine"}
 
@@ -145,7 +148,8 @@ def test_the_text_names_no_key_that_nobody_knows() -> None:
         for name in re.findall(r"\b(?:session|sessionsite)\.[a-z_]+(?:\.[a-z_]+)*\b", text)
         if not name.startswith("sessionsite.sessions") and not name.endswith(".resave")
     }
-    assert named - {"sessionsite.settings", "session.id", "session.regenerate"} <= ROWS.keys() | {
+    others = {"sessionsite.metrics", "sessionsite.settings", "session.id", "session.regenerate"}
+    assert named - others <= ROWS.keys() | {
         "session.sqlalchemy",
         "session.old",
     }

@@ -1,6 +1,7 @@
 """production.ini's log: lines of JSON, the audit log, and what switches each of them."""
 
 import json
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_the_command_writes_to_the_audit_log_that_the_ini_file_has(
     path = config(tmp_path, AUDIT) if kept else config(tmp_path)
     done = subprocess.run(
         [SCRIPT, "end", path, "id-a"],
-        env={"DATABASE_URL": url},
+        env=os.environ | {"DATABASE_URL": url},
         capture_output=True,
         text=True,
         timeout=60,
@@ -113,7 +114,7 @@ def test_an_audit_log_that_can_not_be_kept_ends_nothing(url: str, tmp_path: Path
     path = config(tmp_path, AUDIT, ("handler_console", "class = NoSuchHandler"))
     done = subprocess.run(
         [SCRIPT, "end", path, "id-a"],
-        env={"DATABASE_URL": url},
+        env=os.environ | {"DATABASE_URL": url},
         capture_output=True,
         text=True,
         timeout=60,

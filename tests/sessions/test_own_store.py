@@ -165,7 +165,7 @@ def test_the_command_needs_no_secret(store: NamedStore, tmp_path: Path) -> None:
         ({"session.store.name": ""}, "session.store.name: is required"),
         ({"session.store": "no.such.module"}, "session.store = 'no.such.module': give the dotted"),
         ({"session.store": f"{MODULE}.STORES"}, "give the dotted name of a callable"),
-        ({"session.store": f"{MODULE}.no_store"}, "object is no SessionStore, it lacks close, cou"),
+        ({"session.store": f"{MODULE}.no_store"}, "object is no SessionStore, it lacks close, con"),
         ({"session.sql.table": "x"}, "session.sql.table: is the SQL store's"),
         ({"session.sqlalchemy.url": "x"}, "session.sqlalchemy.url: is the SQL store's"),
         ({"session.store": ""}, "session.store.name: belongs to a store of your own"),

@@ -23,6 +23,14 @@ IMPORTS = {
     "secret_file": {"settings"} | SITE,
     "cookies": set(),
     "gate": {"cookies", "hosts", "security", "views"} | SITE,
+    "metrics": {"metrics.instruments", "metrics.otel", "metrics.prometheus", "metrics.settings",
+                "metrics.watching"} | SITE,
+    "metrics.settings": {"sessions.ini"},
+    "metrics.instruments": set(),
+    "metrics.prometheus": {"metrics.instruments", "metrics.settings"} | SITE,
+    "metrics.otel": {"metrics.instruments"},
+    "metrics.measured": {"metrics.instruments"} | SITE,
+    "metrics.watching": {"metrics.instruments", "metrics.measured"} | SITE,
     "routes": set(),
     "views": {"routes", "session_info"} | SITE,
     "session_info": SITE,
@@ -191,7 +199,7 @@ IMPORTS = {
     "sessions.sql.runner": {
         "sessions.forks", "sessions.sql.connections", "sessions.sql.database",
         "sessions.sql.engine", "sessions.sql.statements", "sessions.sql.store_pool",
-        "sessions.sql.values",
+        "sessions.sql.values", "sessions.store",
     },
     "sessions.sql.store": {
         "sessions.owner_store", "sessions.sql.connections", "sessions.sql.database",

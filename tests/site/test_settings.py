@@ -2,6 +2,7 @@
 
 import pytest
 
+from sessionsite import main
 from sessionsite.hosts import parse_host_names
 from sessionsite.settings import site_settings
 from tests.harness.refusals import check_refusal
@@ -22,3 +23,10 @@ class TestSiteSettings:
     def test_a_wrong_one_is_refused(self, key: str, value: str) -> None:
         call = {f"sessionsite.{key}": value}
         check_refusal(lambda: site_settings(call), f"sessionsite.{key}", "")
+
+
+def test_the_keys_of_metrics_are_refused_where_nothing_reads_them() -> None:
+    settings = {"sessionsite.metrics.listen": "none"}
+    check_refusal(lambda: main({}, **settings), "sessionsite.metrics.listen", "")
+    app = main({}, **settings, **{"pyramid.includes": "sessionsite.metrics"})
+    assert app.registry.site.history_limit == 20

@@ -74,7 +74,7 @@ class ServerSessionFactory:
         self.cookie = TokenCookie(settings)
         self.expiry = Expiry.from_settings(settings)
         self.availability = Availability(now)
-        self.old = OldSessions(old, store, settings, self.expiry) if old else None
+        self.old = OldSessions(old, lambda: self.store, settings, self.expiry) if old else None
 
     def __call__(self, request: Request) -> ServerSession:
         """Return the session of `request`, a new one if it has none. Raises `StoreError`."""

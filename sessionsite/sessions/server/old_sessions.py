@@ -63,16 +63,20 @@ class OldSessions:
     def __init__(
         self,
         factory: OldFactory,
-        store: SessionStore,
+        store: Callable[[], SessionStore],
         settings: ServerSettings,
         expiry: Expiry,
     ) -> None:
         self._factory = factory
-        self._store = store
+        self._newest_store = store
         self._settings = settings
         self._expiry = expiry
         self._header = CookieHeader(factory.cookie_name)
         self._until: datetime | None = None
+
+    @property
+    def _store(self) -> SessionStore:
+        return self._newest_store()  # another one may be put around it
 
     @property
     def cookie_name(self) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 
 from .. import forks
+from ..store import Connections
 from .connections import CircuitBreaker, ConflictError, Lease
 from .database import Statement
 from .engine import database_of
@@ -65,6 +66,11 @@ class StatementRunner(forks.Forked):
 
     def close(self) -> None:
         self.engine.dispose()
+
+    def connections(self) -> Connections:
+        pool = self._pool
+        limit = pool.size() + max(pool._max_overflow, 0)  # -1 is none
+        return Connections(limit=limit, open=pool.open, in_use=pool.in_use)
 
     @property
     def _pool(self) -> StorePool:

@@ -179,6 +179,12 @@ class StorePool(QueuePool, forks.Forked):
         """How many connections there are, or are being made."""
         return self.size() + self._overflow
 
+    @property
+    def in_use(self) -> int:
+        """How many of them are lent, or are being made."""
+        with self._lock:
+            return self.open - self.checkedin() - len(self._kept)
+
     def drain(self, held: int) -> None:
         """Close all connections, and let none be made until the same thread calls `resume`.
 

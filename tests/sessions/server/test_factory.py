@@ -14,7 +14,7 @@ SETTINGS = ServerSettings(secrets=("x" * 32,))
 
 def test_what_is_no_store_is_refused_at_once() -> None:
     nothing: Any = object()
-    with pytest.raises(TypeError, match="object is no SessionStore, it lacks close, count_expired"):
+    with pytest.raises(TypeError, match="object is no SessionStore, it lacks close, connections"):
         ServerSessionFactory(nothing, SETTINGS)
 
 

@@ -341,7 +341,7 @@ class TestPickles:
         made = [
             OldSessions(
                 OldFactory("x", lambda request: None, "old", unpickles=True),
-                store, settings, Expiry.from_settings(settings),
+                lambda: store, settings, Expiry.from_settings(settings),
             )
             for _ in range(2)
         ]  # fmt: skip
