@@ -15,6 +15,9 @@ from .routes import FORMS, PAGES
 
 FORM_BYTES = 16384  # as in the .ini files and in deploy/nginx.conf; the site's form has 43
 FORM_FIELDS = 20
+_PROXIES = ("HTTP_FORWARDED", "HTTP_VIA", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO")
+# What no public name looks like; probes may send no host at all.
+_ADDRESS = re.compile(r"(localhost|[0-9.]+|\[[0-9a-f:.]+\])?(:[0-9]+)?", re.IGNORECASE)
 FORM_TYPES = {"", "application/x-www-form-urlencoded"}
 
 
@@ -65,6 +68,16 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
             return stored
         limit, max_bytes = self.registry.site.history_limit, self.registry.history_bytes
         return record_visit(stored, self.visit_url, limit=limit, max_bytes=max_bytes)
+
+    @property
+    def is_asked_directly(self) -> bool:
+        """Whether the process itself is asked, by an operator or a probe, and not through a proxy.
+
+        A proxy that is not trusted has its headers dropped, but passes on the site's name.
+        """
+        if any(name in self.environ for name in _PROXIES):
+            return False
+        return _ADDRESS.fullmatch(self.environ.get("HTTP_HOST", "")) is not None
 
     @property
     def is_in_front(self) -> bool:

@@ -90,13 +90,16 @@ def forget(request: Request) -> Response:
 
 @view_config(route_name="healthz", request_method="GET", renderer="json")
 def healthz(request: Request) -> dict[str, str]:
+    """Tell whether the store can be read and, without `?deep=0`, written."""
     request.response.cache_control.no_store = True
+    deep = "deep=0" not in request.query_string.split("&")
     try:
-        ping(request.registry)
-        said = remark(request.registry)
-    except StoreError:
+        ping(request.registry, deep=deep)
+        said = remark(request.registry) if deep else None
+    except StoreError as exc:
         request.response.status_int = 503
-        return {"status": "error", "store": "unreachable"}
+        cause = {"cause": str(exc)} if request.is_asked_directly else {}
+        return {"status": "error", "store": "unreachable"} | cause
     return {"status": "ok"} | ({"remark": said} if said else {})
 
 

@@ -92,6 +92,9 @@ class MeasuredStore(SessionStore):
         last: Sweep | None = self._store.last_sweep()
         return last
 
+    def try_write(self, now: datetime) -> None:
+        self._store.try_write(now)
+
     def count_expired(self, now: datetime) -> int | None:
         count: int | None = self._store.count_expired(now)
         return count

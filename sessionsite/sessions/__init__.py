@@ -139,14 +139,19 @@ def session_factory(settings: Mapping[str, Any]) -> Any | None:
     return resolve(FACTORY_KEY, name)(settings) if name else None
 
 
-def ping(registry: Registry) -> None:
+def ping(registry: Registry, *, deep: bool = True) -> None:
     """Raise `StoreError` unless the store of the app's session factory answers.
 
-    A factory that has no `SessionStore` is not asked.
+    `deep`: whether it is written as well; otherwise it is read. A factory that has no
+    `SessionStore` is not asked.
     """
     factory = server_factory(registry)
-    if factory is not None:
+    if factory is None:
+        return
+    if deep:
         factory.ping()
+    else:
+        factory.store.load("", factory.now())
 
 
 def remark(registry: Registry) -> str | None:

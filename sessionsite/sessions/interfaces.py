@@ -28,7 +28,7 @@ class IServerSessionFactory(IDescribedSessionFactory):
         """Return the time that the factory goes by, aware and in UTC."""
 
     def ping():
-        """Raise `StoreError` unless the store can be read and written."""
+        """Raise `StoreError` unless the store can be read and written; cheap to call often."""
 
 
 class ISavedSession(ISession):

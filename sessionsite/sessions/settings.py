@@ -29,7 +29,7 @@ from .ini import (
     whole_or_none,
     words,
 )
-from .sql_settings import PREFIX, SQL_KEYS
+from .sql_settings import PREFIX, SQL_KEYS, SQL_SECTIONS
 
 _MONTH = 30 * 86400
 _SERVERS = "is the server factory's, the data of a cookie session is in the cookie: remove it"
@@ -285,9 +285,9 @@ def server_settings(settings: Mapping[str, Any], own: Collection[str] = ()) -> S
     server = ServerSettings(**values)
     if server.migrate_from:
         read.section("old.")
-    for prefix in own or (["store."] if server.store else ["sql.", "sqlalchemy."]):
+    for prefix in own or (["store."] if server.store else SQL_SECTIONS):
         read.section(prefix)
-    other_store = dict.fromkeys(["sql.", "sqlalchemy."], _OTHER_STORE)
+    other_store = dict.fromkeys(SQL_SECTIONS, _OTHER_STORE)
     no_store = {"store.": "belongs to a store of your own: name it in session.store"}
     elsewhere = dict(other_store if server.store or own else no_store)
     elsewhere["old."] = "is for session.migrate_from: name the factory there"

@@ -7,6 +7,8 @@ from typing import Any, Final
 from .ini import BOOLEAN, SettingsReader, key, keys_of, optional_text, text, whole
 
 PREFIX: Final = "session."
+SQL_SECTIONS: Final = ("sql.", "sqlalchemy.", "max_waiting")
+"""What the store's keys begin with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -29,10 +31,27 @@ class SQLSettings:
     )
     timeout: int = key(
         whole("seconds"),
-        "How long a request waits for each of these: a new connection, a free connection of the "
-        "pool, a statement. When the time is up, the answer is the 503 page.",
+        "How long a request waits for each of these: a new connection (name look-up included), a "
+        "free connection of the pool, a statement. Before the time is up, the answer is the 503 "
+        "page, and the server has been told to give the statement up.",
         default=5,
         name="sql.timeout",
+    )
+    transact_timeout: int = key(
+        whole("seconds"),
+        "How long the function that `transact` calls may take. After that PostgreSQL ends its "
+        "transaction, nothing is stored, and the answer is the 503 page.",
+        default=60,
+        name="sql.transact_timeout",
+    )
+    max_waiting: int | None = key(
+        whole("requests"),
+        "How many requests may wait for a row, a connection or an answer for longer than a moment, "
+        "half a second, while nothing moves. The answer to all others that would have to wait is "
+        "the 503 page, so that threads remain for everyone else.",
+        default=None,
+        documented="half of `session.sqlalchemy.pool_size`",
+        name="max_waiting",
     )
     engine: Mapping[str, Any]
     """What is under `session.sqlalchemy.`, for SQLAlchemy."""
@@ -49,7 +68,7 @@ def sql_settings(settings: Mapping[str, Any]) -> SQLSettings:
 
     Raises `ConfigurationError`.
     """
-    prefixes = tuple(f"{PREFIX}{section}" for section in ("sql.", "sqlalchemy."))
+    prefixes = tuple(f"{PREFIX}{section}" for section in SQL_SECTIONS)
     read = SettingsReader({k: v for k, v in settings.items() if k.startswith(prefixes)}, PREFIX)
     engine = read.section("sqlalchemy.")
     if not engine.get("url"):

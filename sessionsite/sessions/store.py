@@ -30,6 +30,14 @@ class StoreError(Exception):
     """Whether the process has taken note of this failure, for its log and its metrics."""
 
 
+class StoreBusyError(StoreError):
+    """A row or a connection was not had in time, or as many requests wait for one already as may
+    (`session.max_waiting`).
+    """
+
+    is_outage = False
+
+
 class MergeTooLargeError(StoreError):
     """Requests that ran at once have changed a list in more places than can be merged in time.
 
@@ -216,6 +224,14 @@ class SessionStore(Protocol):
     def remark(self) -> str | None:
         """Return what is wrong with the store though it answers, for an operator; or None."""
         return None
+
+    def try_write(self, now: datetime) -> None:
+        """Raise `StoreError` unless what is written is kept; for the health check.
+
+        No session has an empty id, so nothing is changed here: but a store that may not be written
+        says so.
+        """
+        self.delete("")
 
     def close(self) -> None:
         """Give back what the store holds: connections, files. The next call may open them anew."""

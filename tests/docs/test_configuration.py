@@ -123,12 +123,12 @@ def test_the_engine_has_the_defaults_of_the_document() -> None:
     documented = {k: row[0].strip("`") for k, row in ROWS.items() if k.startswith(ENGINE)}
     assert documented == defaults | {
         f"{ENGINE}url": "required",
-        f"{ENGINE}pool_timeout": "session.sql.timeout",
+        f"{ENGINE}pool_timeout": "0.9 of `session.sql.timeout",
         f"{ENGINE}max_overflow": "0",
     }
     assert pool._max_overflow == 0
     assert pool.size() == int(defaults[f"{ENGINE}pool_size"])
-    assert pool.timeout() == sql_settings(SERVER).timeout
+    assert pool.timeout() == 0.9 * sql_settings(SERVER).timeout
 
 
 def test_what_is_documented_as_absent_is_refused() -> None:

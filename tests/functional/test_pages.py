@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from webtest import TestApp
 
+from sessionsite.sessions import StoreError
 from sessionsite.testing import session
 from tests.harness.sites import Site, history
 
@@ -257,6 +258,42 @@ def test_health_is_asked_without_a_session(site: Site) -> None:
     response = visitor.get("/healthz", status=200)
     assert response.json["status"] == "ok"
     assert visitor.cookies == {}
+
+
+@pytest.mark.parametrize("query", ["", "?deep=0"])
+def test_health_names_the_cause_to_those_who_ask_the_process_itself(
+    make_site: Any, monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    site = make_site("sqlite")
+
+    def fail(id: str, now: Any) -> None:
+        raise StoreError("no answer")
+
+    monkeypatch.setattr(site.factory.store, "load", fail)
+    for host in ("localhost", "127.0.0.1:6543", "[::1]:6543", ""):
+        answer = site.visitor().get(f"/healthz{query}", headers={"Host": host}, status=503)
+        assert answer.json["cause"] == "no answer"
+    through_a_proxy = [
+        {"Host": "sessions.example.org"},
+        {"Host": "10.1.2.3.example.org"},
+        {"Host": "no host"},
+        {"Host": "127.0.0.1", "X-Forwarded-For": "203.0.113.9"},
+        {"Host": "127.0.0.1", "Forwarded": "for=203.0.113.9"},
+    ]
+    for headers in through_a_proxy:
+        answer = site.visitor().get(f"/healthz{query}", headers=headers, status=503)
+        assert answer.json == {"status": "error", "store": "unreachable"}
+
+
+def test_a_shallow_health_check_only_reads(make_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = make_site("sqlite")
+
+    def refuse(now: Any) -> None:
+        raise StoreError("read-only")
+
+    monkeypatch.setattr(site.factory.store, "try_write", refuse)
+    assert site.visitor().get("/healthz?deep=0", status=200).json == {"status": "ok"}
+    assert site.visitor().get("/healthz?deep=1", status=503).json["cause"] == "read-only"
 
 
 def test_an_unknown_page_is_a_404_in_the_layout(site: Site) -> None:

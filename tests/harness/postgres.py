@@ -48,8 +48,10 @@ class Postgres(Server):
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             nobody = pwd.getpwnam("nobody")
             options = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        self.owner = (options["user"], options["group"]) if options else None
         # Not in `directory`: the user nobody can't enter root's folders, nor perhaps root's TMPDIR.
         self._home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if options else None))
+        self.data = self._home / "data"
         tell_reaper(str(self._home), 0)
         password, port = secrets.token_hex(16), free_port()
         self._at(URL.create("postgresql", "postgres", password, "127.0.0.1", port, "postgres"))

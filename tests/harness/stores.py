@@ -7,9 +7,15 @@ from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
 from sessionsite.sessions.sql_settings import SQLSettings, sql_settings
 
 
-def sql_keys(url: str, engine: Mapping[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+def sql_keys(
+    url: str,
+    engine: Mapping[str, Any] | None = None,
+    max_waiting: int | None = None,
+    **options: Any,
+) -> dict[str, Any]:
     """Return .ini keys for `url`; `engine` has what goes to SQLAlchemy, `options` the others."""
-    return {
+    waiting = {} if max_waiting is None else {"session.max_waiting": max_waiting}
+    return waiting | {
         **{f"session.sqlalchemy.{k}": v for k, v in {"url": url, **(engine or {})}.items()},
         **{f"session.sql.{k}": v for k, v in {"create_table": True, **options}.items()},
     }

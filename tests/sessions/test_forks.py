@@ -19,7 +19,7 @@ from pyramid.interfaces import ISessionFactory
 from sessionsite.sessions import forks
 from sessionsite.sessions.memory import MemoryStore
 from sessionsite.sessions.sql import SQLAlchemyStore
-from sessionsite.sessions.sql.libpq import PostgreSQLStatement
+from sessionsite.sessions.sql.prepared import PostgreSQLStatement
 from sessionsite.sessions.store import Record, StoreError
 from sessionsite.testing import START, record
 from tests import ROOT
@@ -64,7 +64,7 @@ def append(store: Any) -> int:
 
 def backend(store: SQLAlchemyStore) -> int:
     """The server's process at the other end of the connection that the store uses."""
-    with store._connection() as connection:
+    with store._connection("id-x") as connection:
         pid: int = connection.pgconn.backend_pid
         (asked,) = connection.execute("SELECT pg_backend_pid()").fetchone()
         assert asked == pid
@@ -150,7 +150,7 @@ def test_a_connection_that_was_closed_leaves_its_number_to_others(
     postgres_store: SQLAlchemyStore,
 ) -> None:
     (number,) = sockets(postgres_store)
-    with postgres_store._connection() as closed:
+    with postgres_store._connection("id-x") as closed:
         postgres_store.engine.dispose()
     assert closed.closed
     closed.after_fork_in_child()
@@ -166,7 +166,7 @@ def test_a_connection_that_is_lent_is_dropped_too(postgres_store: SQLAlchemyStor
     sleep = PostgreSQLStatement("sleep", sa.text("SELECT pg_sleep(0.5)"))
 
     def use() -> int:
-        with postgres_store._connection() as connection:
+        with postgres_store._connection("id-x") as connection:
             started.set()
             return sleep.run(connection, {})[1]
 
@@ -214,7 +214,7 @@ def test_a_lock_that_another_thread_holds_is_free_in_the_child(
     postgres_store: SQLAlchemyStore,
 ) -> None:
     pool: Any = postgres_store.engine.pool
-    for lock in (pool._lock, postgres_store._breaker._probing, pool._overflow_lock):
+    for lock in (pool._lock, postgres_store._access.reads._lock, pool._overflow_lock):
         with held(lock):
             assert in_child(lambda: append(postgres_store) > 1)
     memory = MemoryStore()
@@ -243,10 +243,11 @@ def test_a_fork_while_the_first_connection_is_made_blocks_no_child(postgres_url:
 
 
 def test_a_store_that_was_away_may_be_back_for_the_child(postgres_store: SQLAlchemyStore) -> None:
-    postgres_store._breaker.trip("away")
-    probe = postgres_store._breaker.admit()  # another thread's, which the child does not have
+    breaker = postgres_store._access.reads
+    breaker.trip("away")
+    assert breaker.admit()  # a probe of another thread, which the child does not have
     assert in_child(lambda: append(postgres_store)) == 2
-    postgres_store._breaker.release(probe)
+    breaker.release()
 
 
 def later(store: SQLAlchemyStore) -> str:
@@ -336,7 +337,7 @@ def test_a_fork_does_not_wait_for_ever_and_the_child_keeps_its_hands_off(
 ) -> None:
     store = sql_store(sqlite_url, timeout=1)
     store.create(record())
-    with held(store._connection()), pytest.raises(AssertionError, match="corrupts SQLite"):
+    with held(store._connection("id-x")), pytest.raises(AssertionError, match="corrupts SQLite"):
         in_child(lambda: append(store))
     assert append(store) == 2
     store.close()

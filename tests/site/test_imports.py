@@ -81,8 +81,10 @@ IMPORTS = {
     "sessions.sql.migrations.versions": set(),
     "sessions.sql.migrations.versions.v0001_table": set(),
     "sessions.sql.migrations.versions.v0002_owner": set(),
+    "sessions.sql.migrations.versions.v0003_status": set(),
     "sessions.sql.upgrade": {
-        "sessions.sql.database", "sessions.sql.engine", "sessions.sql.values", "sessions.store",
+        "sessions.sql.database", "sessions.sql.engine", "sessions.sql.table", "sessions.sql.values",
+        "sessions.store",
     },
     "sessions.pyramid_cookie": {"sessions.ini"},
     "sessions.server.old_factory": {
@@ -99,7 +101,9 @@ IMPORTS = {
         "sessions.data", "sessions.sql.database", "sessions.sql.engine", "sessions.sql.store",
         "sessions.sql.values", "sessions.store",
     },
-    "sessions.sql.postgresql_faults": {"sessions.sql.database", "sessions.store"},
+    "sessions.sql.postgresql_faults": {
+        "sessions.sql.database", "sessions.sql.table", "sessions.store",
+    },
     "sessions.sql.pruning": {
         "sessions.owner_store", "sessions.sql.database", "sessions.sql.runner",
     },
@@ -156,9 +160,9 @@ IMPORTS = {
     "sessions.server.factory": {
         "sessions.description", "sessions.events", "sessions.interfaces", "sessions.opening",
         "sessions.own", "sessions.server.availability", "sessions.server.expiry",
-        "sessions.server.old_sessions", "sessions.server.saving", "sessions.server.session",
-        "sessions.server.standing", "sessions.server.token_cookie", "sessions.settings",
-        "sessions.store",
+        "sessions.server.health", "sessions.server.old_sessions", "sessions.server.saving",
+        "sessions.server.session", "sessions.server.standing", "sessions.server.token_cookie",
+        "sessions.settings", "sessions.store",
     },
     "sessions.server.session": {
         "sessions.data", "sessions.interfaces", "sessions.own", "sessions.payload",
@@ -190,12 +194,15 @@ IMPORTS = {
     "sessions.server.expiry": {"sessions.own", "sessions.settings", "sessions.store"},
     "sessions.server.owner_limit": {"sessions.owner_store", "sessions.settings", "sessions.store"},
     "sessions.server.conflict": {"sessions.server.merge", "sessions.store"},
+    "sessions.server.health": {"sessions.forks", "sessions.server.availability", "sessions.store"},
     "sessions.server.merge": {"sessions.payload", "sessions.server.subsequence"},
     "sessions.server.subsequence": {"sessions.store"},
     "sessions.sql": {
         "sessions.sql.creation", "sessions.sql.diagnosis", "sessions.sql.engine",
         "sessions.sql.store", "sessions.sql.table", "sessions.sql.upgrade", "sessions.sql_settings",
     },
+    "sessions.sql.breaker": {"sessions.sql.waiting", "sessions.store"},
+    "sessions.sql.connecting": {"sessions.forks"},
     "sessions.sql.runner": {
         "sessions.forks", "sessions.sql.connections", "sessions.sql.database",
         "sessions.sql.engine", "sessions.sql.statements", "sessions.sql.store_pool",
@@ -203,37 +210,47 @@ IMPORTS = {
     },
     "sessions.sql.store": {
         "sessions.owner_store", "sessions.sql.connections", "sessions.sql.database",
-        "sessions.sql.pruning", "sessions.sql.statements", "sessions.sql.upgrade", "sessions.store",
+        "sessions.sql.pruning", "sessions.sql.statements", "sessions.sql.status",
+        "sessions.sql.upgrade", "sessions.store",
     },
     "sessions.sql.creation": {
-        "sessions.sql.engine", "sessions.sql.upgrade", "sessions.sql.values", "sessions.store",
+        "sessions.sql.engine", "sessions.sql.table", "sessions.sql.upgrade", "sessions.sql.values",
+        "sessions.store",
     },
     "sessions.sql.engine": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.postgresql", "sessions.sql.sqlite",
-        "sessions.sql.store_pool", "sessions.sql_settings",
+        "sessions.sql.store_pool", "sessions.sql.waiting", "sessions.sql_settings",
     },
     "sessions.sql.statements": {
         "sessions.own", "sessions.owner_store", "sessions.sql.database", "sessions.sql.values",
         "sessions.store",
     },
     "sessions.sql.connections": {
-        "sessions.sql.database", "sessions.sql.store_pool", "sessions.store",
+        "sessions.sql.breaker", "sessions.sql.database", "sessions.sql.store_pool",
+        "sessions.store",
     },
-    "sessions.sql.store_pool": {"sessions.forks", "sessions.sql.values"},
+    "sessions.sql.store_pool": {"sessions.forks", "sessions.sql.values", "sessions.sql.waiting"},
     "sessions.sql.postgresql": {
-        "sessions.ini", "sessions.sql.database", "sessions.sql.libpq",
-        "sessions.sql.postgresql_faults", "sessions.sql.session_settings",
+        "sessions.ini", "sessions.sql.connecting", "sessions.sql.database", "sessions.sql.libpq",
+        "sessions.sql.postgresql_faults", "sessions.sql.prepared", "sessions.sql.session_settings",
+        "sessions.sql.store_pool",
     },
     "sessions.sql.sqlite": {
-        "sessions.ini", "sessions.sql.database", "sessions.sql.values", "sessions.store",
+        "sessions.ini", "sessions.sql.database", "sessions.sql.values", "sessions.sql.waiting",
+        "sessions.store",
     },
     "sessions.sql.libpq": {
-        "sessions.forks", "sessions.sql.session_settings", "sessions.sql.values", "sessions.store",
+        "sessions.forks", "sessions.sql.session_settings", "sessions.sql.waiting",
     },
     "sessions.sql.session_settings": set(),
     "sessions.sql.table": set(),
     "sessions.sql.database": set(),
+    "sessions.sql.prepared": {"sessions.sql.libpq", "sessions.sql.values", "sessions.store"},
+    "sessions.sql.status": {
+        "sessions.sql.pruning", "sessions.sql.statements", "sessions.sql.table", "sessions.store",
+    },
     "sessions.sql.values": set(),
+    "sessions.sql.waiting": {"sessions.forks", "sessions.store"},
 }  # fmt: skip
 
 

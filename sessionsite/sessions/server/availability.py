@@ -19,7 +19,17 @@ log = logging.getLogger(__name__)
 
 PAUSE = timedelta(minutes=1)
 """How long no further line tells of the same thing."""
+RECENTLY = timedelta(seconds=10)
 Line = tuple[int, str, tuple[object, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call of the store that is under way."""
+
+    writes: bool
+    answers: int
+    """A number that changes with each call of the same kind that is answered."""
 
 
 @dataclass(slots=True)
@@ -28,6 +38,8 @@ class _Outage:
     lost_at: datetime
     """When the store was lost last: `began`, unless it was back in between."""
     logged_at: datetime
+    of_writes: bool
+    """What was lost are the writes: that reads are answered says nothing of it."""
     failed: int = 1
     """Requests."""
     failed_before: int = 0
@@ -38,7 +50,8 @@ class _Outage:
     """The store was back in between."""
     end_is_logged: bool = False
 
-    def lose_again(self, now: datetime) -> None:
+    def lose_again(self, now: datetime, of_writes: bool) -> None:
+        self.of_writes = of_writes
         self.lost_at, self.back_at = now, None
         self.failed_before = self.failed
         self.again = True
@@ -59,12 +72,12 @@ class Availability(forks.Forked):
     """One factory's view of its store, in one process; thread-safe."""
 
     def __init__(self, now: Callable[[], datetime]) -> None:
-        self.answers = 0
-        """Another number whenever the store has answered; it counts no further than that."""
+        self._answers = self._writes = 0  # calls that were answered; threads may lose some
         self._now = now
         self._outage: _Outage | None = None  # kept for a minute after its end
         self._alone = 0  # requests that failed alone, and are in no line yet
         self._alone_logged_at: datetime | None = None
+        self._last_failure: tuple[datetime, str] | None = None
         self._lock = Lock()
         forks.watch(self)
 
@@ -77,28 +90,45 @@ class Availability(forks.Forked):
         outage = self._outage
         return outage is not None and outage.back_at is None
 
-    def lost(self, error: StoreError, answers: int, tell: Teller) -> None:
-        """Note that a request has failed; `answers`: as it was when the request asked the store.
+    def failing(self) -> str | None:
+        """Return why requests fail just now; None if none has failed recently."""
+        last = self._last_failure
+        if not self.away or last is None or self._now() - last[0] > RECENTLY:
+            return None
+        return last[1]
 
-        If the store has answered other requests meanwhile, this one has failed alone: it waited for
-        a row that is locked, for example. That is no outage, and told once per minute as well.
+    def ask(self, *, writes: bool) -> Asked:
+        """Note that a call of the store begins."""
+        return Asked(writes, self._writes if writes else self._answers)
+
+    def lost(self, error: StoreError, asked: Asked, tell: Teller) -> None:
+        """Note that a call has failed.
+
+        If the store has answered other such calls meanwhile, this one has failed alone: it waited
+        for a row that is locked, for example. That is no outage, and told once per minute as well.
         """
         if error.noted:  # by a call of the store inside another one
             return
         error.noted = True
         now = self._now()
         with self._lock:
-            alone = not self.away and (not error.is_outage or answers != self.answers)
+            answered_others = asked != self.ask(writes=asked.writes)
+            alone = not self.away and (not error.is_outage or answered_others)
             is_new = not alone and not self.away
-            lines = self._fail_alone(error, now) if alone else self._fail(error, now)
+            if alone:
+                lines = self._fail_alone(error, now)
+            else:
+                self._last_failure = now, str(error)
+                lines = self._fail(error, now, asked.writes)
         _write(lines)
         if is_new:
             tell.unavailable(str(error))
 
-    def answered(self, tell: Teller) -> None:
-        """Note that the store has answered."""
-        self.answers += 1  # threads may lose one: it is another number all the same
-        if self._outage is None:
+    def answered(self, asked: Asked, tell: Teller) -> None:
+        """Note that the store has answered a call."""
+        self._answers += 1
+        self._writes += asked.writes
+        if self._outage is None or (self._outage.of_writes and not asked.writes):
             return
         now = self._now()
         back: _Outage | None = None
@@ -115,14 +145,14 @@ class Availability(forks.Forked):
             seconds = (now - back.lost_at).total_seconds()
             tell.back(seconds, back.failed - back.failed_before)
 
-    def _fail(self, error: StoreError, now: datetime) -> list[Line]:
+    def _fail(self, error: StoreError, now: datetime, of_writes: bool) -> list[Line]:
         lines = self._forget(now)
         outage = self._outage
         if outage is None:
-            self._outage = _Outage(began=now, lost_at=now, logged_at=now)
+            self._outage = _Outage(began=now, lost_at=now, logged_at=now, of_writes=of_writes)
             return [*lines, (logging.ERROR, "Session store: away: %s", (error,))]
         if outage.back_at is not None:
-            outage.lose_again(now)
+            outage.lose_again(now, of_writes)
         outage.failed += 1
         if now - outage.logged_at >= PAUSE:
             text = "Session store: still away after %d seconds, %d requests have failed: %s"

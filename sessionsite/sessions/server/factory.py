@@ -21,6 +21,7 @@ from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store, utc_now
 from .availability import Availability
 from .expiry import Expiry
+from .health import HealthCheck
 from .old_sessions import OldFactory, OldSessions
 from .saving import SessionRow
 from .session import ServerSession, UnopenedSession
@@ -74,6 +75,7 @@ class ServerSessionFactory:
         self.cookie = TokenCookie(settings)
         self.expiry = Expiry.from_settings(settings)
         self.availability = Availability(now)
+        self._health = HealthCheck(lambda: self.store, self.availability, now)
         self.old = OldSessions(old, lambda: self.store, settings, self.expiry) if old else None
 
     def __call__(self, request: Request) -> ServerSession:
@@ -86,29 +88,28 @@ class ServerSessionFactory:
         failed = request.environ.get(_LOAD_ERROR)
         if failed:  # once is enough: an error page must not wait for the store again
             raise StoreError(str(failed)) from failed
-        answers = self.availability.answers
+        asked = self.availability.ask(writes=False)
         try:
             return self._open(request, tell)
         except StoreError as exc:
             request.environ[_LOAD_ERROR] = exc
-            self.availability.lost(exc, answers, tell)
+            self.availability.lost(exc, asked, tell)
             raise
 
     def ping(self) -> None:
         """Raise `StoreError` unless the store can be read and written.
 
-        No session has an empty id, so nothing is changed: but a role that may not write, and a
-        standby that has not been promoted, refuse the statement.
+        The store is asked at most once in a few seconds.
         """
-        self.store.load("", self.now())
-        self.store.delete("")
+        self._health.ask()
 
     def _open(self, request: Request, tell: Teller) -> ServerSession:
         presented = self.cookie.read(request)
         now = self.now()
+        asked = self.availability.ask(writes=False)
         found = [self._find(credentials, now) for credentials in presented[:MAX_COOKIES]]
         if presented:
-            self.availability.answered(tell)
+            self.availability.answered(asked, tell)
         known = [each for each in found if each is not None]
         # Of two tokens of one session the current one counts, wherever its cookie stands.
         known.sort(key=lambda each: each.standing is Standing.CURRENT)

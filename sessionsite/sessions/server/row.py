@@ -154,14 +154,14 @@ class StoredRow:
         return self._expiry.next_end(record, now, confirmed=confirmed, touched=touched), confirmed
 
     def _call(self, method: Callable[..., T], *args: Any) -> T:
-        answers = self._availability.answers
+        asked = self._availability.ask(writes=True)
         try:
             answer = method(*args)
         except StoreError as exc:
             self.spend()
-            self._availability.lost(exc, answers, self._tell)
+            self._availability.lost(exc, asked, self._tell)
             raise
-        self._availability.answered(self._tell)
+        self._availability.answered(asked, self._tell)
         return answer
 
     def _update(

@@ -8,7 +8,7 @@ from .creation import create_table
 from .diagnosis import diagnose
 from .engine import make_engine
 from .store import SQLAlchemyStore
-from .table import sessions_table
+from .table import sessions_table, status_table
 from .upgrade import upgrade_table
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "diagnose",
     "make_engine",
     "sessions_table",
+    "status_table",
     "store_from_settings",
     "upgrade_table",
 ]

@@ -1,17 +1,18 @@
-"""The lease of one of the driver's connections, and the circuit breaker.
+"""The lease of one of the driver's connections.
 
 A statement runs inside `with Lease(...) as connection`, which gives the connection back at the end,
 whatever happens.
 """
 
-from collections.abc import Callable
-from threading import Lock
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, cast
 
 import sqlalchemy as sa
 
-from ..store import RecordExistsError, StoreError
+from ..store import RecordExistsError, StoreBusyError, StoreError
+from .breaker import CircuitBreaker
 from .database import Database
 from .store_pool import StorePool
 
@@ -20,49 +21,21 @@ class LostConnectionError(StoreError):
     """The connection broke under a statement, whose outcome is unknown."""
 
 
-class CircuitBreaker:
-    """While the store is away, lets one request at a time find out whether it is back.
-
-    The other requests fail at once. If their threads all waited for a time-out, none would be left
-    for requests that need no session.
-    """
-
-    def __init__(self) -> None:
-        self._reason: str | None = None
-        self._probing = Lock()
-
-    def trip(self, reason: str) -> None:
-        """Note that the store is away."""
-        self._reason = reason
-
-    def reset(self) -> None:
-        """Note that the store has answered."""
-        self._reason = None
-
-    def admit(self) -> bool:
-        """Let the caller ask the store, and return whether it is the probe; see `release`.
-
-        Raises `StoreError` if the store is away, and another request is the probe.
-        """
-        if self._reason is None:
-            return False
-        if not self._probing.acquire(blocking=False):
-            raise StoreError(f"still away: {self._reason}")
-        return True
-
-    def shut(self, reason: str) -> None:
-        """Admit nobody from now on."""
-        self.trip(reason)
-        self._probing.acquire()
-
-    def release(self, probe: bool) -> None:
-        """End what `admit` began; `probe` is what it returned."""
-        if probe:
-            self._probing.release()
-
-
 class ConflictError(StoreError):
     """A parallel transaction committed first, and this one has changed nothing."""
+
+
+@dataclass(slots=True)
+class Access:
+    """What all leases of a store have in common."""
+
+    engine: sa.Engine
+    database: Database
+    explain: Callable[[Exception], str]
+    """Returns an error of the driver's in one line, for an operator."""
+    reads: CircuitBreaker = field(default_factory=CircuitBreaker)
+    writes: CircuitBreaker = field(default_factory=CircuitBreaker)
+    """Beside that of the reads: a locked table, and a standby that is gone, stop writes alone."""
 
 
 class Lease:
@@ -71,40 +44,48 @@ class Lease:
     A class, since contextlib's generators cost a third of a lease (benchmarks/store).
     """
 
-    __slots__ = (
-        "_breaker", "_database", "_engine", "_explain", "_pool", "_pooled", "_probe", "_waits",
-    )  # fmt: skip
+    __slots__ = ("_access", "_breakers", "_pool", "_pooled", "_probes", "_waits", "key")
 
-    def __init__(
-        self,
-        engine: sa.Engine,
-        database: Database,
-        breaker: CircuitBreaker,
-        explain: Callable[[Exception], str],
-        *,
-        waits: bool,
-    ) -> None:
-        """`waits`: a statement may have to wait for a row's lock, so that silence is no outage."""
-        self._engine = engine
-        self._database = database
-        self._breaker = breaker
-        self._explain = explain
-        self._waits = waits
+    def __init__(self, access: Access, key: str | None, *, writes: bool) -> None:
+        """`key`: the session or owner that it is for; None for work on many rows, which takes its
+        time, and for which no visitor waits.
+        """
+        self._access = access
+        self._waits = key is not None
+        # Reads wait for no row, so what they get says nothing of those who do.
+        self.key = f"{key or ''}{'' if writes else ' (read)'}"
+        self._breakers: Sequence[CircuitBreaker] = (
+            (access.reads, access.writes) if writes else (access.reads,)
+        )
 
     def __enter__(self) -> Any:
-        self._probe = self._breaker.admit()
+        self._pool = cast(StorePool, self._access.engine.pool)  # another one after `dispose`
+        self._probes: list[CircuitBreaker] = []
         try:
-            self._pool = cast(StorePool, self._engine.pool)  # another one after `dispose`
-            self._pooled = self._pool.lend()
+            if self._waits:
+                self._pool.room.admit(self)
+            for breaker in self._breakers:
+                if breaker.admit():
+                    self._probes.append(breaker)
+            self._pooled = self._pool.lend(self if self._waits else None)
         except BaseException as exc:
-            self._breaker.release(self._probe)
+            self._release()
             if not isinstance(exc, (self._driver.Error, sa.exc.SQLAlchemyError)):
                 raise
-            reason = self._explain(exc)
+            reason = self._access.explain(exc)
             if not isinstance(exc, sa.exc.TimeoutError):  # those that work are all in use
-                self._breaker.trip(reason)
+                self._access.reads.trip(reason)
             raise StoreError(reason) from exc
-        return self._pooled.dbapi_connection
+        connection: Any = self._pooled.dbapi_connection
+        try:
+            if self._waits:
+                connection.waiter = self
+            else:
+                self._access.database.give_time(connection)
+        except BaseException as exc:
+            self.__exit__(type(exc), exc, None)
+            raise
+        return connection
 
     def __exit__(
         self,
@@ -112,34 +93,60 @@ class Lease:
         exc: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
+        connection: Any = self._pooled.dbapi_connection
         try:
+            if exc is None and not self._waits:
+                exc = self._hurry(connection)
+            connection.waiter = None
             if exc is None:
-                self._breaker.reset()
+                for breaker in self._breakers:
+                    breaker.reset()
+                self._pool.room.moved(self.key)
             else:
                 self._fail(exc)
         finally:
             self._pool.take_back(self._pooled)
-            self._breaker.release(self._probe)
+            self._release()
+
+    def _hurry(self, connection: Any) -> Exception | None:
+        try:
+            self._access.database.take_time(connection)
+        except Exception as exc:
+            return exc
+        return None
+
+    def gives_way(self) -> bool:
+        return any(breaker.is_open for breaker in self._breakers)
+
+    def starves(self) -> None:
+        self._breakers[-1].timed_out(self.key, "requests wait, and nothing moves")
+
+    def _release(self) -> None:
+        for breaker in self._probes:
+            breaker.release()
 
     def _fail(self, exc: BaseException) -> None:
         connection: Any = self._pooled.dbapi_connection
+        database = self._access.database
         if not isinstance(exc, self._driver.Error):
             if connection.in_transaction:  # interrupted, and the answer is still to come
                 self._pooled.invalidate()
             return
-        lost = self._engine.dialect.is_disconnect(cast(Any, exc), connection, None)
-        self._pooled.invalidate(exc)  # its state is unknown, and errors are rare
-        reason = self._explain(exc)
-        if lost:
+        lost = self._access.engine.dialect.is_disconnect(cast(Any, exc), connection, None)
+        locked = database.is_locked(exc)
+        if not locked or connection.in_transaction:
+            self._pooled.invalidate(exc)  # its state is unknown, and errors are rare
+        reason = self._access.explain(exc)
+        if lost and not database.is_unreplicated(exc):
             raise LostConnectionError(reason) from exc
-        if self._database.is_silence(exc) and not self._waits:
-            self._breaker.trip(reason)
-        if self._database.is_conflict(exc):
+        if database.is_time_out(exc) and self._waits:
+            self._breakers[-1].timed_out(self.key, reason)
+        if database.is_conflict(exc):
             raise ConflictError(reason) from exc
-        if self._database.is_taken_id(exc):
+        if database.is_taken_id(exc):
             raise RecordExistsError("a session with this id exists") from exc
-        raise StoreError(reason) from exc
+        raise (StoreBusyError if locked else StoreError)(reason) from exc
 
     @property
     def _driver(self) -> Any:
-        return self._engine.dialect.loaded_dbapi
+        return self._access.engine.dialect.loaded_dbapi

@@ -5,6 +5,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from ..store import StoreError
 from .engine import database_of
+from .table import status_table
 from .upgrade import stamp
 from .values import driver_error, one_line
 
@@ -25,6 +26,8 @@ def create_table(engine: sa.Engine, table: sa.Table) -> bool:
             created = not inspector.has_table(table.name, schema=table.schema)
             if created:
                 connection.execute(CreateTable(table))
+                status = CreateTable(status_table(table.name, table.schema), if_not_exists=True)
+                connection.execute(status)
                 for index in sorted(table.indexes, key=lambda index: str(index.name)):
                     connection.execute(CreateIndex(index))
                 stamp(connection, table, database)

@@ -53,7 +53,6 @@ class Database(Protocol):
 
     where: str
     """Completes the sentence "Your session is kept …"."""
-    begin: sa.TextClause
     survives_forks: bool
     """Whether a child may open connections while it has, unused, some of its parent's."""
     creation_isolation: Literal["READ COMMITTED", "SERIALIZABLE"]
@@ -73,8 +72,24 @@ class Database(Protocol):
         """
 
     @abstractmethod
-    def listen(self, engine: sa.Engine, timeout: int) -> None:
-        """Have each new connection of `engine` prepared."""
+    def listen(self, engine: sa.Engine, timeout: int, change_timeout: int) -> None:
+        """Have each new connection of `engine` prepared.
+
+        In seconds: how long a statement may take, and how long a change of the app's may in the
+        midst of a transaction.
+        """
+
+    @abstractmethod
+    def begin(self, dialect: sa.Dialect, *, for_change: bool) -> Statement:
+        """Return what begins a transaction; `for_change`: one that calls a change of the app's."""
+
+    @abstractmethod
+    def give_time(self, connection: Any) -> None:
+        """Let statements on the driver's connection take their time, until `take_time`."""
+
+    @abstractmethod
+    def take_time(self, connection: Any) -> None:
+        """Have the limits of requests hold again."""
 
     @abstractmethod
     def statement(self, name: str, statement: sa.Executable, dialect: sa.Dialect) -> Statement:
@@ -119,6 +134,10 @@ class Database(Protocol):
         """Return whether a driver's error means that the table lacks a column."""
 
     @abstractmethod
+    def is_forbidden(self, error: Exception) -> bool:
+        """Return whether a driver's error means that the role lacks a right."""
+
+    @abstractmethod
     def is_taken_id(self, error: Exception) -> bool:
         """Return whether a driver's error means that there is a row with this id."""
 
@@ -127,5 +146,13 @@ class Database(Protocol):
         """Return whether a driver's error means that a parallel transaction was first."""
 
     @abstractmethod
-    def is_silence(self, error: Exception) -> bool:
-        """Return whether a driver's error means that the server did not answer in time."""
+    def is_locked(self, error: Exception) -> bool:
+        """Return whether a driver's error means that a lock was not had in time."""
+
+    @abstractmethod
+    def is_time_out(self, error: Exception) -> bool:
+        """Return whether a driver's error means that a statement took too long, for any reason."""
+
+    @abstractmethod
+    def is_unreplicated(self, error: Exception) -> bool:
+        """Return whether a driver's error means that a commit may be lost with the primary."""

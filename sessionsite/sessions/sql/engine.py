@@ -5,7 +5,7 @@ another matter, and neither ever sees the other's.
 """
 
 import re
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 
@@ -15,6 +15,7 @@ from .database import Database
 from .postgresql import PostgreSQL
 from .sqlite import SQLite
 from .store_pool import StorePool
+from .waiting import WaitingRoom
 
 _PREFIX = "session.sqlalchemy."
 _DATABASES: Final[dict[str, Database]] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}
@@ -64,7 +65,12 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             f"{_PREFIX}{named[0] if named else '*'}: {line}: remove it, or give what "
             "SQLAlchemy's engine_from_config takes"
         ) from None
-    database.listen(engine, settings.timeout)
+    pool = cast(StorePool, engine.pool)
+    if "pool_timeout" not in options:  # among which SQLAlchemy would round it
+        pool.set_timeout(0.9 * settings.timeout)
+    if settings.max_waiting is not None:
+        pool.room = WaitingRoom(settings.max_waiting)
+    database.listen(engine, settings.timeout, settings.transact_timeout)
     return engine
 
 
@@ -101,7 +107,6 @@ def _options(settings: SQLSettings) -> dict[str, Any]:
             f"{_PREFIX}{name}: the store sets it itself: remove it, and give what the driver "
             "is to know as a parameter of the URL"
         )
-    options.setdefault("pool_timeout", settings.timeout)
     # a request that waits for a moment beats a server that has no connection left for others
     options.setdefault("max_overflow", 0)
     # nothing to roll back: the store ends its transactions, or throws the connection away

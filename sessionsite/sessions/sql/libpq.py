@@ -1,41 +1,57 @@
-"""libpq: a connection that gives up in time, and statements that run on it without a cursor.
+"""libpq: a connection that gives up in time, and tells the server so.
 
 psycopg's cursors find out anew, at each statement, how each Python type becomes an SQL type and
-back. The store knows its columns: it prepares each statement once per connection, and has
-psycopg's codecs in C send and read the values in PostgreSQL's binary format.
+back. The store knows its columns: `prepared.py` has its statements, which need no cursor.
 """
 
 import os
 import select
-from collections.abc import Callable, Generator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from selectors import EVENT_READ, EVENT_WRITE, DefaultSelector
+from threading import Thread
 from time import monotonic
 from typing import Any
 
 import psycopg
-import sqlalchemy as sa
-from psycopg import abc
-from psycopg.adapt import AdaptersMap, Transformer
 from psycopg.errors import lookup
-from psycopg.pq import DiagnosticField, ExecStatus, Format, TransactionStatus
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
-from psycopg.types.string import TextBinaryLoader
-from sqlalchemy.dialects.postgresql.base import PGDialect
 
 from .. import forks
-from ..store import MalformedRecordError
-from .session_settings import BEGIN, for_a_transaction, for_the_session, needed
-from .values import UTCDateTime, one_line
+from .session_settings import BEGIN, Limits, for_a_transaction, for_the_session, needed
+from .waiting import Waiter, WaitingRoom
 
-_BINARY = Format.BINARY
 _BEGIN = BEGIN.encode()
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.PIPELINE_SYNC)
 _READ, _WRITE = 1, 4  # POSIX's POLLIN and POLLOUT, which Windows has not
+_CANCEL = 10.0  # seconds, in a thread that nobody waits for
 
 
 class NoAnswerError(psycopg.OperationalError):
     """The server has not answered a statement in time; it may or may not have run it."""
+
+
+class UnreplicatedError(psycopg.OperationalError):
+    """A commit has not reached the synchronous standby, where it would outlive the primary.
+
+    PostgreSQL reports it as a success, with a warning.
+    """
+
+
+class _Notices:
+    """What the server has said beside its answers.
+
+    An object of its own: a method of the connection among its own handlers would be a cycle.
+    """
+
+    unreplicated = False
+
+    def note(self, notice: psycopg.errors.Diagnostic) -> None:
+        # By the function in the server's source: the message is in the language of the server.
+        if notice.source_function == "SyncRepWaitForLSN":
+            self.unreplicated = True
 
 
 class _Selector:
@@ -58,18 +74,27 @@ class _Selector:
 class StoreConnection(psycopg.Connection[Any], forks.Forked):
     """A connection that gives up on a server that no longer answers.
 
-    `statement_timeout` is the server's to keep, and a server that is stopped, cut off or
-    swapped out keeps nothing: only the client's own clock ends the wait.
+    `statement_timeout` is the server's to keep, and a server that is stopped, cut off or swapped
+    out keeps nothing: only the client's own clock ends the wait.
     """
 
-    seconds = 5.0
+    limits = request_limits = Limits.of_requests(5, 60)
+    room: WaitingRoom | None = None
+    waiter: Waiter | None = None
+    """The request that has leased the connection; None: no wait that counts."""
+    has_found_pooler = False
+    tell_of_pooler: Callable[[str], None] = staticmethod(lambda reason: None)
+    """Told the reason why a pooler must stand between."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.opening = b""
         self.prepared: set[bytes] = set()
-        self.encoders: dict[bytes, abc.Transformer] = {}
-        self._decoder = Transformer(_CONTEXT)
+        self.encoders: dict[bytes, Any] = {}
+        self.decoder: Any = None
+        self._notices = _Notices()
+        self.add_notice_handler(self._notices.note)
+        self._inherited = False
         # Not once for all: eventlet takes `poll` away while the program runs.
         self._poll: Any = select.poll() if hasattr(select, "poll") else _Selector()
         forks.watch(self)
@@ -79,23 +104,63 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
 
         Whatever still writes to its number then writes into the void.
         """
+        self._inherited = True
         if not self.closed:
             void = os.open(os.devnull, os.O_RDWR)
             os.dup2(void, self.pgconn.socket, inheritable=False)
             os.close(void)
 
-    def prepare(self, seconds: float) -> None:
-        """Set what the store needs, and wait for each answer for `seconds`.
+    def close(self) -> None:
+        """Close it. A statement that is still out is cancelled, or the server would go on with it.
 
-        One round trip. A pooler that hands each transaction to another of its connections, which
-        `prepare_threshold=none` says, would keep none of it: there each transaction sets its own.
+        In a thread, since a server that does not answer takes its time for this as well.
         """
-        self.seconds = seconds
-        settings = needed(seconds, self.pgconn.server_version)
+        out = self.pgconn.transaction_status == TransactionStatus.ACTIVE
+        if not out or self._inherited or self.closed:
+            super().close()
+            return
+        Thread(target=self._cancel_and_close, name="session-store-cancel", daemon=True).start()
+
+    def _cancel_and_close(self) -> None:
+        with suppress(psycopg.Error):
+            self.cancel_safe(timeout=_CANCEL)
+        super().close()
+
+    def prepare(self, limits: Limits) -> None:
+        """Set what the store needs, and find out whether a pooler is on the way.
+
+        A pooler may hand each transaction to another of its connections, and would keep neither
+        settings nor prepared statements; the process id that it gives is none of the server's.
+        Then, as with `prepare_threshold=none`, each transaction sets its own.
+        """
+        self.limits = self.request_limits = limits
+        if self.prepare_threshold is not None:
+            self.pgconn.send_query(b"SELECT pg_catalog.pg_backend_pid()")
+            (pid,) = self._received(self._deadline())
+            if int(pid.get_value(0, 0) or 0) != self.pgconn.backend_pid:
+                self.prepare_threshold = None
+                self.has_found_pooler = True
+                self.tell_of_pooler("the process id is none of the server's")
+        self.limit(limits)
+
+    def limit(self, limits: Limits) -> None:
+        """Have the statements that follow keep to `limits`. One round trip, or none."""
+        self.limits = limits
+        settings = needed(limits, self.pgconn.server_version)
         self.opening = for_a_transaction(settings)
         if self.prepare_threshold is not None:
             self.pgconn.send_query(for_the_session(settings))
             self.answer()
+
+    def begin(self, idle: float) -> None:
+        """Begin a transaction that may be idle for `idle` seconds at a time. One round trip."""
+        limits = replace(self.limits, idle=idle)
+        settings = needed(limits, self.pgconn.server_version)
+        if self.prepare_threshold is not None:
+            name = "idle_in_transaction_session_timeout"
+            settings = {name: settings[name]}
+        self.pgconn.send_query(b"; ".join((_BEGIN, for_a_transaction(settings))))
+        self.answer()
 
     def run_alone(self, send: Callable[[], None]) -> PGresult:
         """Return the result of the statement that `send` sends, in a transaction of its own.
@@ -109,7 +174,7 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
         send()
         pgconn.send_query_params(b"COMMIT", None)
         pgconn.pipeline_sync()
-        deadline = monotonic() + self.seconds
+        deadline = self._deadline()
         results: list[PGresult] = []
         while not results or results[-1].status != ExecStatus.PIPELINE_SYNC:
             results += self._received(deadline)
@@ -127,9 +192,12 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
         psycopg's own way through its generators hands Python's lock over more often, which costs
         CPU while other threads are at work (benchmarks/libraries).
         """
-        return self._received(monotonic() + self.seconds)[-1]
+        return self._received(self._deadline())[-1]
 
-    def _received(self, deadline: float) -> list[PGresult]:
+    def _deadline(self) -> float:
+        return monotonic() + self.limits.answer
+
+    def _received(self, deadline: float) -> Sequence[PGresult]:
         """Return the results of one statement, or of a query of several. Raises psycopg's errors.
 
         In a pipeline the last one is alone: that the pipeline has ended.
@@ -149,28 +217,29 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
             results.append(result)
             if result.status == ExecStatus.PIPELINE_SYNC:
                 break
+        if self._notices.unreplicated:
+            raise UnreplicatedError("the synchronous standby has not confirmed the commit in time")
         if not results:
             raise psycopg.OperationalError("the connection is lost")
         if results[-1].status not in _GOOD:
             raise _error(results[-1])
         return results
 
-    def rows(self, result: PGresult) -> list[tuple[Any, ...]]:
-        """Return the rows of a result in binary format. Raises `MalformedRecordError`."""
-        self._decoder.set_pgresult(result, format=_BINARY)
-        try:
-            return self._decoder.load_rows(0, result.ntuples, tuple)
-        except (psycopg.Error, ValueError) as exc:  # a time that Python can't hold
-            id_ = (result.get_value(0, 0) or b"").decode(errors="replace")
-            raise MalformedRecordError(f"the row of session {id_}: {one_line(exc)}") from exc
-
     def _wait(self, events: int, deadline: float) -> None:
         self._poll.register(self.pgconn.socket, events)
-        if not self._poll.poll(max(0, deadline - monotonic()) * 1000):
-            raise _no_answer(self.seconds)
+        left = deadline - monotonic()
+        if self.waiter is None or self.room is None:
+            answered = self._ready(left)
+        else:
+            answered = self.room.wait(self.waiter, self._ready, left)
+        if not answered:
+            raise _no_answer(self.limits.answer)
+
+    def _ready(self, seconds: float) -> bool:
+        return bool(self._poll.poll(max(0.0, seconds) * 1000))
 
     def wait(self, gen: Any, *args: Any, **kwargs: Any) -> Any:
-        return super().wait(_bounded(gen, self.seconds), *args, **kwargs)
+        return super().wait(_bounded(gen, self.limits.answer), *args, **kwargs)
 
 
 def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, Any, Any]:
@@ -190,89 +259,6 @@ def _bounded(gen: Generator[Any, Any, Any], seconds: float) -> Generator[Any, An
 
 def _no_answer(seconds: float) -> NoAnswerError:
     return NoAnswerError(f"no answer within {seconds:g} seconds")
-
-
-class _Context:
-    """Has psycopg's codecs leave JSON as the text it is.
-
-    They take the time zone of times from a connection; there is none here, and times are in UTC.
-    """
-
-    connection = None
-
-    def __init__(self) -> None:
-        self.adapters = AdaptersMap(psycopg.adapters)
-        self.adapters.register_loader("json", TextBinaryLoader)
-
-
-_CONTEXT: Any = _Context()
-_JSON, _TEXT = 114, 25
-# What the parameters of an SQL type are declared as (pg_type.oid).
-_OIDS: tuple[tuple[type[sa.types.TypeEngine[Any]], int], ...] = (
-    (sa.JSON, _JSON),
-    (sa.Text, _TEXT),
-    (sa.LargeBinary, 17),
-    (sa.Boolean, 16),
-    (sa.BigInteger, 20),  # which is an Integer as well
-    (sa.Integer, 23),
-    (UTCDateTime, 1184),
-)
-
-
-class PostgreSQLStatement:
-    """A statement described in SQLAlchemy, prepared on each connection that it is run on."""
-
-    def __init__(self, name: str, statement: Any) -> None:
-        dialect: sa.Dialect = PGDialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
-        compiled = statement.compile(dialect=dialect)
-        self._name = f"sessionsite_{name}".encode()
-        self.sql = str(compiled).encode()
-        self._is_whole = not isinstance(statement, sa.TextClause)  # no BEGIN, COMMIT, ROLLBACK
-        self.names = tuple(compiled.positiontup or ())
-        """What each of $1, $2 ... in `sql` is called."""
-        types = [compiled.binds[name].type.dialect_impl(dialect) for name in self.names]
-        self._oids = [next(oid for kind, oid in _OIDS if isinstance(t, kind)) for t in types]
-        self._formats = [_BINARY] * len(types)
-
-    def run(
-        self, connection: StoreConnection, values: Mapping[str, Any]
-    ) -> tuple[Sequence[Sequence[Any]], int]:
-        """Return the rows, and how many were read or written. Raises psycopg's errors."""
-        pgconn = connection.pgconn
-        if self.sql == _BEGIN and connection.prepare_threshold is None:
-            pgconn.send_query(b"; ".join((_BEGIN, connection.opening)))
-            connection.answer()
-            return (), 0
-        try:
-            arguments = self._encoder(connection).dump_sequence([values[n] for n in self.names], ())
-        except UnicodeEncodeError as exc:  # half of a surrogate pair, in an id
-            raise psycopg.DataError(str(exc)) from exc
-        if connection.prepare_threshold is None:  # a pooler stands between that forgets them
-            send = partial(
-                pgconn.send_query_params, self.sql, arguments, self._oids, self._formats, _BINARY
-            )
-            if self._is_whole and not connection.in_transaction:
-                result = connection.run_alone(send)
-                return connection.rows(result), result.command_tuples or 0
-            send()
-        else:
-            if self._name not in connection.prepared:
-                pgconn.send_prepare(self._name, self.sql, self._oids)
-                connection.answer()
-                connection.prepared.add(self._name)
-            pgconn.send_query_prepared(self._name, arguments, self._formats, _BINARY)
-        result = connection.answer()
-        return connection.rows(result), result.command_tuples or 0
-
-    def _encoder(self, connection: StoreConnection) -> abc.Transformer:
-        # One per connection: it has a state, which no two threads may share.
-        encoder = connection.encoders.get(self._name)
-        if encoder is None:
-            encoder = connection.encoders[self._name] = Transformer(_CONTEXT)
-            # psycopg's codec of JSON would encode the payload once more, as a JSON string
-            types = [_TEXT if oid == _JSON else oid for oid in self._oids]
-            encoder.set_dumper_types(types, _BINARY)
-        return encoder
 
 
 def _error(result: PGresult) -> psycopg.Error:

@@ -1,19 +1,26 @@
 """PostgreSQL as a `Database`: its URL, its connections, its locks."""
 
+import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import Any, cast
 
 import psycopg
 import sqlalchemy as sa
 from psycopg.conninfo import conninfo_to_dict
 
 from ..ini import ConfigurationError
+from .connecting import Connector
 from .database import Database, EngineOptions, Fault, SweepLocks
-from .libpq import NoAnswerError, PostgreSQLStatement, StoreConnection
+from .libpq import NoAnswerError, StoreConnection, UnreplicatedError
 from .postgresql_faults import postgresql_faults
-from .session_settings import BEGIN
+from .prepared import LOST, Begin, PostgreSQLStatement
+from .session_settings import Limits
+from .store_pool import StorePool
+
+log = logging.getLogger(__name__)
 
 # An arbitrary number that all who create or prune this table agree on.
 ADVISORY_LOCK = 0x5E551025
@@ -28,7 +35,6 @@ class PostgreSQL(Database):
     """The `Database` for production."""
 
     where = "in a PostgreSQL database"
-    begin = sa.text(BEGIN)
     survives_forks = True
     # the other levels would not see a table that was created while we waited for the lock
     creation_isolation = "READ COMMITTED"
@@ -52,18 +58,23 @@ class PostgreSQL(Database):
         parameters.setdefault("client_encoding", "UTF8")
         parameters.setdefault("fallback_application_name", "sessionsite")
         if "PGCONNECT_TIMEOUT" not in os.environ:
-            parameters.setdefault("connect_timeout", timeout)
+            hosts = str(parameters.get("host", "")).count(",") + 1
+            # libpq takes no less than 2: the first host may be one that does not answer
+            parameters.setdefault("connect_timeout", max(2, timeout // hosts))
         return EngineOptions(sa.make_url(_DRIVER), {"connect_args": parameters})
 
-    def listen(self, engine: sa.Engine, timeout: int) -> None:
-        """Have SQLAlchemy make connections that wait `timeout` seconds for an answer."""
+    def listen(self, engine: sa.Engine, timeout: int, change_timeout: int) -> None:
+        limits = Limits.of_requests(timeout, change_timeout)
+        sa.event.listen(engine, "do_connect", _Connect(engine, limits))
 
-        def connect(_dialect: Any, _record: Any, args: Any, kwargs: Any) -> StoreConnection:
-            connection = StoreConnection.connect(*args, **kwargs)
-            connection.prepare(timeout)
-            return connection
+    def begin(self, dialect: sa.Dialect, *, for_change: bool) -> Begin:
+        return Begin(for_change=for_change)
 
-        sa.event.listen(engine, "do_connect", connect)
+    def give_time(self, connection: Any) -> None:
+        connection.limit(connection.request_limits.of_long_work())
+
+    def take_time(self, connection: Any) -> None:
+        connection.limit(connection.request_limits)
 
     def statement(
         self, name: str, statement: sa.Executable, dialect: sa.Dialect
@@ -75,6 +86,7 @@ class PostgreSQL(Database):
 
     def lock_creation(self, connection: sa.Connection) -> None:
         store_connection: Any = connection.connection.dbapi_connection
+        self.give_time(store_connection)
         connection.exec_driver_sql("SET TRANSACTION READ WRITE")
         connection.exec_driver_sql(store_connection.opening.decode())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
@@ -84,7 +96,8 @@ class PostgreSQL(Database):
 
     def prepare_upgrade(self, connection: sa.Connection) -> bool:
         store_connection: Any = connection.connection.dbapi_connection
-        store_connection.seconds = _A_DAY  # a large index takes its time
+        # a large index takes its time
+        store_connection.limits = replace(store_connection.limits, answer=_A_DAY)
         for statement in (
             "SET statement_timeout = 0",
             f"SET lock_timeout = '{_LOCK_TIMEOUT}'",
@@ -112,16 +125,72 @@ class PostgreSQL(Database):
     def is_missing_column(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.UndefinedColumn)
 
+    def is_forbidden(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.errors.InsufficientPrivilege)
+
     def is_taken_id(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.UniqueViolation)
 
     def is_conflict(self, error: Exception) -> bool:
         return isinstance(
-            error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected
+            error, (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, *LOST)
         )
 
-    def is_silence(self, error: Exception) -> bool:
-        return isinstance(error, NoAnswerError)
+    def is_locked(self, error: Exception) -> bool:
+        return isinstance(error, psycopg.errors.LockNotAvailable)
+
+    def is_time_out(self, error: Exception) -> bool:
+        kinds = NoAnswerError | UnreplicatedError | psycopg.errors.QueryCanceled
+        return isinstance(error, kinds) or self.is_locked(error)
+
+    def is_unreplicated(self, error: Exception) -> bool:
+        return isinstance(error, UnreplicatedError)
+
+
+class _Connect:
+    """Makes the connections of one engine, in place of SQLAlchemy."""
+
+    def __init__(self, engine: sa.Engine, limits: Limits) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._connector = Connector()
+        self._has_pooler = False
+
+    def __call__(self, _dialect: Any, _record: Any, args: Any, kwargs: Any) -> StoreConnection:
+        """Return a connection, within the time for an answer. Raises psycopg's errors."""
+        pool = cast(StorePool, self._engine.pool)
+        seconds = self._limits.answer
+        if self._has_pooler:
+            kwargs = kwargs | {"prepare_threshold": None}
+        try:
+            connection: StoreConnection = self._connector.connect(
+                lambda: self._make(*args, **kwargs), lambda ready: pool.wait(ready, seconds)
+            )
+        except TimeoutError:
+            raise NoAnswerError(f"no connection within {seconds:g} seconds") from None
+        connection.room = pool.room
+        connection.has_found_pooler |= self._has_pooler
+        return connection
+
+    def _make(self, *args: Any, **kwargs: Any) -> StoreConnection:
+        connection = StoreConnection.connect(*args, **kwargs)
+        connection.tell_of_pooler = self._note_pooler
+        try:
+            connection.prepare(self._limits)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _note_pooler(self, reason: str) -> None:
+        if not self._has_pooler:
+            self._has_pooler = True
+            log.warning(
+                "A pooler stands between this process and PostgreSQL (%s), so statements go "
+                "unprepared, each in a transaction of its own. Add ?prepare_threshold=none to the "
+                "URL to say so",
+                reason,
+            )
 
 
 def connection_parameters(url: str) -> dict[str, Any]:

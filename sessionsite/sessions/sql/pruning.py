@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -68,7 +69,7 @@ class PruningRunner(StatementRunner):
     ) -> Sequence[Sequence[Any]]:
         statements = self._statements
         values = {"since": since, "now": now, "batch": min(limit, MAX_LIMIT)}
-        rows = self._again(self._fetch, statement, values)
+        rows = self._again(partial(self._fetch, None, statement, values, writes=True))
         held = self._held.get(get_ident())
         if held is not None and not self._database.keeps_locks(held):
             assert statements.sweep_once is not None
@@ -77,7 +78,7 @@ class PruningRunner(StatementRunner):
         return rows
 
     def count_expired(self, now: datetime) -> int:
-        count: int = self._fetch(self._statements.count_expired, {"now": now})[0][0]
+        count: int = self._fetch(None, self._statements.count_expired, {"now": now})[0][0]
         return count
 
     @contextmanager
@@ -87,7 +88,7 @@ class PruningRunner(StatementRunner):
         if take is None or release is None or take_once is None:
             yield True
             return
-        with self._connection() as connection:
+        with self._connection(None) as connection:
             if not self._database.keeps_locks(connection):
                 with self._transaction(connection):
                     rows, _ = take_once.run(connection, {})

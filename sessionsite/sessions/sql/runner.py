@@ -9,8 +9,8 @@ from typing import Any, TypeVar, cast
 import sqlalchemy as sa
 
 from .. import forks
-from ..store import Connections
-from .connections import CircuitBreaker, ConflictError, Lease
+from ..store import Connections, StoreBusyError
+from .connections import Access, ConflictError, Lease
 from .database import Statement
 from .engine import database_of
 from .statements import compile_statements
@@ -35,7 +35,7 @@ class StatementRunner(forks.Forked):
         self._database = database_of(engine)
         self._driver: Any = engine.dialect.loaded_dbapi
         self._statements = compile_statements(table, self._database, engine.dialect)
-        self._breaker = CircuitBreaker()
+        self._access = Access(engine, self._database, self._explain)
         self._in_transaction: set[int] = set()  # threads
         # The connection whose transaction all that the thread does is part of, by the thread.
         self._held: dict[int, Any] = {}
@@ -57,9 +57,9 @@ class StatementRunner(forks.Forked):
         inherited = self._pool.open
         self.engine.dispose(close=False)
         self._drained.clear()
-        self._breaker = CircuitBreaker()
+        self._access = Access(self.engine, self._database, self._explain)
         if inherited and not self._database.survives_forks:
-            self._breaker.shut(
+            self._access.reads.shut(
                 "this process was forked while a connection to the file was open, which corrupts "
                 "SQLite databases: start it anew"
             )
@@ -83,37 +83,46 @@ class StatementRunner(forks.Forked):
                 return work(*args)
         return work(*args)
 
-    def _execute(self, statement: Statement, values: Mapping[str, Any]) -> int:
-        """Run one statement, return how many rows it wrote."""
-        with self._connection() as connection:
+    def _execute(self, key: str | None, statement: Statement, values: Mapping[str, Any]) -> int:
+        """Run one statement, return how many rows it wrote. `key`: see `Lease`."""
+        with self._connection(key) as connection:
             _, count = statement.run(connection, values)
         return count
 
-    def _fetch(self, statement: Statement, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
-        """Run one statement, return the rows that it read or wrote."""
-        with self._connection() as connection:
+    def _fetch(
+        self,
+        key: str | None,
+        statement: Statement,
+        values: Mapping[str, Any],
+        *,
+        writes: bool = False,
+    ) -> Sequence[Sequence[Any]]:
+        """Run one statement, return the rows that it read or wrote. `key`: see `Lease`."""
+        with self._connection(key, writes=writes) as connection:
             rows, _ = statement.run(connection, values)
         return rows
 
-    def _connection(self, *, waits: bool = True) -> AbstractContextManager[Any]:
-        """Lease a connection; `waits`: a statement may have to wait for a row's lock."""
+    def _connection(self, key: str | None, *, writes: bool = True) -> AbstractContextManager[Any]:
+        """Lease a connection."""
         if self._held and (held := self._held.get(get_ident())):
             return nullcontext(held)
         forks.notice()
-        return Lease(self.engine, self._database, self._breaker, self._explain, waits=waits)
+        return Lease(self._access, key, writes=writes)
 
     @contextmanager
-    def _transaction(self, connection: Any) -> Iterator[None]:
+    def _transaction(self, connection: Any, *, for_change: bool = False) -> Iterator[None]:
+        """Run a transaction; `for_change`: a change of the app's is called in it."""
         statements = self._statements
         process, thread = os.getpid(), get_ident()
         if thread in self._held and connection.in_transaction:
             yield  # part of the transaction that the thread is in
             return
-        statements.begin.run(connection, {})
+        begin = statements.begin_change if for_change else statements.begin
+        begin.run(connection, {})
         self._in_transaction.add(thread)
         try:
             yield
-        except self._driver.Error:
+        except (self._driver.Error, StoreBusyError):
             raise  # the connection is thrown away, and the transaction with it
         except Exception:  # no interruption: that leaves a busy connection, thrown away as well
             if process == os.getpid():

@@ -12,6 +12,7 @@ from ..ini import ConfigurationError
 from ..store import MalformedRecordError
 from .database import Database, EngineOptions, Fault
 from .values import one_line
+from .waiting import MOMENT, Waiter, WaitingRoom, wait_alone
 
 _Convert = Callable[[Any], Any]
 
@@ -20,7 +21,6 @@ class SQLite(Database):
     """The `Database` for a try-out, and for a site on one host."""
 
     where = "in an SQLite database"
-    begin = sa.text("BEGIN IMMEDIATE")
     # SQLite keeps its locks per file and process, and a child takes its parent's for its own
     survives_forks = False
     creation_isolation = "SERIALIZABLE"
@@ -37,16 +37,22 @@ class SQLite(Database):
                 "SQLite in memory is another database for each thread: name a file"
             )
         # "named": the names that the statements give to their parameters
-        arguments = {"connect_args": {"timeout": timeout}, "paramstyle": "named"}
+        # SQLite's own wait holds the thread: after a moment we look whether that is too many.
+        connect = {"timeout": MOMENT / 2, "factory": StoreSQLiteConnection}
+        arguments = {"connect_args": connect, "paramstyle": "named"}
         return EngineOptions(made, arguments)
 
-    def listen(self, engine: sa.Engine, timeout: int) -> None:
+    def listen(self, engine: sa.Engine, timeout: int, change_timeout: int) -> None:
         """Have each connection put the file into WAL mode, waiting for `timeout` seconds.
 
         In that mode readers and the one writer do not wait for each other.
         """
 
+        pool: Any = engine.pool
+
         def prepare(connection: Any, _record: Any) -> None:
+            connection.seconds = timeout
+            connection.room = pool.room
             # The file is switched once, and a connection that comes at that moment is told
             # "locked" without SQLite's usual wait.
             deadline = monotonic() + timeout
@@ -66,6 +72,15 @@ class SQLite(Database):
     ) -> "SQLiteStatement":
         return SQLiteStatement(statement, dialect)
 
+    def begin(self, dialect: sa.Dialect, *, for_change: bool) -> "SQLiteStatement":
+        return SQLiteStatement(sa.text("BEGIN IMMEDIATE"), dialect)
+
+    def give_time(self, connection: Any) -> None:
+        """Do nothing: the wait for the file is all that has a limit."""
+
+    def take_time(self, connection: Any) -> None:
+        """Do nothing."""
+
     def keeps_locks(self, connection: Any) -> bool:
         return True
 
@@ -82,9 +97,8 @@ class SQLite(Database):
         """Do nothing: no index is left half built."""
 
     def is_others_turn(self, error: Exception) -> bool:
-        done = ("already exists", "duplicate column name")
-        busy = getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY"
-        return busy or any(words in str(error) for words in done)
+        done = ("already exists", "duplicate column name", "UNIQUE constraint failed")
+        return self.is_locked(error) or any(words in str(error) for words in done)
 
     def is_missing_table(self, error: Exception) -> bool:
         return isinstance(error, sqlite3.Error) and str(error).startswith("no such table")
@@ -95,14 +109,60 @@ class SQLite(Database):
             "no such column" in text or " no column named " in text
         )
 
+    def is_forbidden(self, error: Exception) -> bool:
+        return False  # it has no roles
+
     def is_taken_id(self, error: Exception) -> bool:
         return getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY"
 
     def is_conflict(self, error: Exception) -> bool:
         return False  # writers wait for each other
 
-    def is_silence(self, error: Exception) -> bool:
-        return False  # a file answers
+    def is_locked(self, error: Exception) -> bool:
+        return getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY"
+
+    def is_time_out(self, error: Exception) -> bool:
+        return self.is_locked(error)  # there is nothing else to wait for
+
+    def is_unreplicated(self, error: Exception) -> bool:
+        return False
+
+
+class StoreSQLiteConnection(sqlite3.Connection):
+    """A connection that waits for the file as the waiting room allows."""
+
+    seconds = 5.0
+    room: WaitingRoom | None = None
+    waiter: Waiter | None = None
+
+    def run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
+        """Execute a statement. Raises sqlite3's errors, and `StoreBusyError`."""
+        found = self._try(sql, values)
+
+        def ready(_seconds: float) -> bool:
+            nonlocal found
+            found = self._try(sql, values)
+            return isinstance(found, sqlite3.Cursor)
+
+        if isinstance(found, sqlite3.OperationalError):
+            if self.room is None or self.waiter is None:
+                wait_alone(ready, self.seconds)
+            else:
+                self.room.wait(self.waiter, ready, self.seconds)
+        if isinstance(found, sqlite3.OperationalError):
+            raise found
+        return found
+
+    def _try(
+        self, sql: str, values: Mapping[str, Any]
+    ) -> sqlite3.Cursor | sqlite3.OperationalError:
+        """Return the error if another connection has the file locked, after a moment's wait."""
+        try:
+            return self.execute(sql, values)
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorname != "SQLITE_BUSY":
+                raise
+            return exc
 
 
 class SQLiteStatement:
@@ -122,13 +182,13 @@ class SQLiteStatement:
         ]
 
     def run(
-        self, connection: sqlite3.Connection, values: Mapping[str, Any]
+        self, connection: StoreSQLiteConnection, values: Mapping[str, Any]
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises sqlite3's errors."""
         encode = self._encode
         encoded = {name: encode[name](value) for name, value in values.items()}
         try:
-            cursor = connection.execute(self._sql, self._constants | encoded)
+            cursor = connection.run(self._sql, self._constants | encoded)
         except UnicodeEncodeError as exc:  # half of a surrogate pair, in an id
             raise sqlite3.DataError(str(exc)) from exc
         rows = [self._decoded(row) for row in cursor.fetchall()]

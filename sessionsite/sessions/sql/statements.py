@@ -23,6 +23,7 @@ class Statements:
     """Each statement, ready to run on a connection of the driver's."""
 
     begin: Statement
+    begin_change: Statement
     commit: Statement
     rollback: Statement
     create: Statement
@@ -51,14 +52,13 @@ def compile_statements(
     table: sa.TableClause, database: Database, dialect: sa.Dialect
 ) -> Statements:
     """Return the statements on `table`."""
-    table = _in_utc(table)
+    table = in_utc(table)
     c = table.c
     columns = [c[name] for name in COLUMNS]
     now = sa.bindparam("now", type_=UTCDateTime)
     alive = sa.or_(c.expires_at.is_(None), c.expires_at > now)
     mine = c.id == sa.bindparam("record_id", type_=sa.Text)
     described: dict[str, Any] = {
-        "begin": database.begin,
         "commit": sa.text("COMMIT"),
         "rollback": sa.text("ROLLBACK"),
         "create": sa.insert(table).values({c[n]: sa.bindparam(n) for n in COLUMNS}),
@@ -86,7 +86,9 @@ def compile_statements(
     if database.owner_lock is not None:
         described["owner_lock"] = database.owner_lock
     return Statements(
-        **{name: database.statement(name, each, dialect) for name, each in described.items()}
+        begin=database.begin(dialect, for_change=False),
+        begin_change=database.begin(dialect, for_change=True),
+        **{name: database.statement(name, each, dialect) for name, each in described.items()},
     )
 
 
@@ -152,7 +154,7 @@ def _of_many(
     }
 
 
-def _in_utc(table: sa.TableClause) -> sa.TableClause:
+def in_utc(table: sa.TableClause) -> sa.TableClause:
     """Return `table` as statements see it: its times are aware, and in UTC."""
     columns = (
         sa.column(c.name, UTCDateTime if isinstance(c.type, sa.DateTime) else c.type)

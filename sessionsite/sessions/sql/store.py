@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -19,8 +20,9 @@ from ..owner_store import OwnerStore, SessionCounts, SessionSummary
 from ..store import MalformedRecordError, Record, RecordExistsError, StoreError
 from .connections import ConflictError, LostConnectionError
 from .database import Statement
-from .pruning import MAX_LIMIT, PruningRunner
+from .pruning import MAX_LIMIT
 from .statements import CHANGEABLE, COLUMNS
+from .status import StatusRunner
 from .upgrade import remark
 
 T = TypeVar("T")
@@ -28,7 +30,7 @@ _BYTES, _TEXT, _WHOLE = (bytes, NoneType), (str, NoneType), (int, NoneType)
 _BATCH = 1000  # rows
 
 
-class SQLAlchemyStore(PruningRunner, OwnerStore):
+class SQLAlchemyStore(StatusRunner, OwnerStore):
     """`OwnerStore` over one table; thread-safe. Times are stored to the microsecond."""
 
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
@@ -40,13 +42,16 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
         create = self._statements.create
         try:
-            self._again(self._execute, create, row)
+            self._again(self._execute, record.id, create, row)
         except LostConnectionError:
             self.close()  # the server was restarted: the pool's other connections are dead too
             try:
-                self._execute(create, row)
+                self._execute(record.id, create, row)
             except RecordExistsError:
-                return  # the first attempt had arrived, only its answer was lost
+                # The first attempt had arrived, and only its answer was lost. But a standby may not
+                # have it yet: what is answered has to have been committed in front of our eyes.
+                self._execute(record.id, self._statements.delete, {"record_id": record.id})
+                self._execute(record.id, create, row)
 
     def load(self, id: str, now: datetime) -> Record | None:
         try:
@@ -56,7 +61,7 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
             return self._load(id, now)  # reading twice does no harm, and nobody sees the restart
 
     def _load(self, id: str, now: datetime) -> Record | None:
-        with self._connection(waits=False) as connection:
+        with self._connection(id, writes=False) as connection:
             rows, _ = self._statements.load.run(connection, {"record_id": id, "now": now})
             self._compare(rows, id)
         return _record(rows[0]) if rows else None
@@ -78,7 +83,7 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
         }
         # Never tried twice: had the first attempt arrived, a merge would double its insertions.
         try:
-            return self._execute(self._statements.save, values) == 1
+            return self._execute(record.id, self._statements.save, values) == 1
         except ConflictError:
             return False
 
@@ -106,7 +111,10 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
         self, id: str, now: datetime, change: Callable[[Record], Record | None]
     ) -> Record | None:
         statements = self._statements
-        with self._connection() as connection, self._transaction(connection):
+        with (
+            self._connection(id) as connection,
+            self._transaction(connection, for_change=True),
+        ):
             rows, _ = statements.lock.run(connection, {"record_id": id, "now": now})
             if not rows:
                 return None
@@ -128,22 +136,23 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
     def delete(self, id: str) -> bool:
         values = {"record_id": id}
         try:
-            return self._again(self._execute, self._statements.delete, values) == 1
+            return self._again(self._execute, id, self._statements.delete, values) == 1
         except LostConnectionError:
             self.close()
-            return self._execute(self._statements.delete, values) == 1
+            return self._execute(id, self._statements.delete, values) == 1
 
     def remark(self) -> str | None:
         return remark(self.engine, self.table)
 
     def sessions_of(self, owner: str, now: datetime) -> Sequence[SessionSummary]:
-        return self._summaries(self._statements.sessions_of, {"owner": owner, "now": now})
+        values = {"owner": owner, "now": now}
+        return self._summaries(owner, self._statements.sessions_of, values)
 
     def end_owner(
         self, owner: str, now: datetime, except_id: str | None = None
     ) -> Sequence[SessionSummary]:
         values = {"owner": owner, "now": now, "except_id": except_id or ""}  # no id is empty
-        return self._summaries(self._statements.end_owner, values)
+        return self._summaries(owner, self._statements.end_owner, values, writes=True)
 
     def with_owner_locked(self, owner: str, work: Callable[[], T]) -> T:
         answer: T = self._again(self._locked, owner, work)
@@ -151,7 +160,7 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
 
     def _locked(self, owner: str, work: Callable[[], T]) -> T:
         lock = self._statements.owner_lock
-        with self._connection() as connection, self._transaction(connection):
+        with self._connection(owner) as connection, self._transaction(connection):
             if lock is not None:
                 lock.run(connection, {"owner_number": self._number_of(owner)})
             with self._holding(connection):
@@ -164,7 +173,7 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
 
     def latest(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
         values = {"now": now, "batch": min(limit, MAX_LIMIT)}
-        return self._summaries(self._statements.latest, values)
+        return self._summaries(None, self._statements.latest, values)
 
     def end_older(
         self, now: datetime, created_before: datetime, seen_before: datetime
@@ -173,22 +182,31 @@ class SQLAlchemyStore(PruningRunner, OwnerStore):
         after = ""  # no id is empty
         while True:
             # The database's own order, which Python's need not be.
-            bounds = self._fetch(self._statements.batch_end, {"after": after, "skip": _BATCH - 1})
+            skipping = {"after": after, "skip": _BATCH - 1}
+            bounds = self._fetch(None, self._statements.batch_end, skipping)
             if not bounds:
                 break
             bound = {"after": after, "to": bounds[0][0]}
-            yield self._summaries(self._statements.end_batch, times | bound)
+            yield self._summaries(None, self._statements.end_batch, times | bound, writes=True)
             after = bounds[0][0]
-        yield self._summaries(self._statements.end_rest, times | {"after": after})
+        rest = times | {"after": after}
+        yield self._summaries(None, self._statements.end_rest, rest, writes=True)
 
     def counts(self, now: datetime) -> SessionCounts:
-        rows = self._fetch(self._statements.counts, {"now": now})
+        rows = self._fetch(None, self._statements.counts, {"now": now})
         total, expired, markers, owned, owners = rows[0]
         live = total - expired - markers
         return SessionCounts(live=live, expired=expired, owned=owned, owners=owners)
 
-    def _summaries(self, statement: Statement, values: Mapping[str, Any]) -> list[SessionSummary]:
-        rows = self._again(self._fetch, statement, values)
+    def _summaries(
+        self,
+        key: str | None,
+        statement: Statement,
+        values: Mapping[str, Any],
+        *,
+        writes: bool = False,
+    ) -> list[SessionSummary]:
+        rows = self._again(partial(self._fetch, key, statement, values, writes=writes))
         return [SessionSummary(*row) for row in rows]
 
 

@@ -1,7 +1,8 @@
 """The pool of the driver's connections, which knows what to do at a limit, and at a fork."""
 
 import logging
-from threading import Condition, RLock
+from collections.abc import Callable
+from threading import Condition, RLock, get_ident
 from time import monotonic
 from typing import Any, cast
 
@@ -10,9 +11,12 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePoo
 
 from .. import forks
 from .values import one_line
+from .waiting import Waiter, WaitingRoom
 
 log = logging.getLogger(__name__)
 
+FREE = ""
+"""What a request waits for that waits for any connection: no session's id."""
 _RETRY = 1.0  # seconds after which a database that gives no further connection is asked again
 
 
@@ -40,6 +44,8 @@ class StorePool(QueuePool, forks.Forked):
         self._draining = 0  # threads that are about to fork
         self._disposed = self._inherited = False
         self._closing = False  # disposed, or draining: what is given back is closed
+        self.room = WaitingRoom(max(1, (self.size() or 10) // 2))
+        self.asking: dict[int, Waiter] = {}  # by the thread that is getting a connection
         self._renew_lock()
         forks.watch(self)
 
@@ -48,18 +54,37 @@ class StorePool(QueuePool, forks.Forked):
         self._lock = RLock()  # guards all of the above
         self._free = Condition(self._lock)
 
-    def lend(self) -> PoolProxiedConnection:
-        """Return a connection, for `take_back`.
+    def set_timeout(self, seconds: float) -> None:
+        """Have whoever waits for a connection wait for so long at most."""
+        self._timeout = seconds
 
-        Raises the driver's errors, and `sqlalchemy.exc.TimeoutError` if none comes free.
+    def recreate(self) -> "StorePool":
+        made = super().recreate()
+        assert isinstance(made, StorePool)
+        made.room = self.room
+        return made
+
+    def lend(self, waiter: Waiter | None = None) -> PoolProxiedConnection:
+        """Return a connection, for `take_back`. `waiter`: the request, if its waits count.
+
+        Raises the driver's errors, `sqlalchemy.exc.TimeoutError` if none comes free, and
+        `StoreBusyError`.
         """
         with self._lock:
             if self._kept:
                 return self._kept.pop()
-        return self.connect()
+        if waiter is None:
+            return self.connect()
+        thread = get_ident()
+        self.asking[thread] = waiter
+        try:
+            return self.connect()
+        finally:
+            del self.asking[thread]
 
     def take_back(self, connection: PoolProxiedConnection) -> None:
         """Keep `connection` for the next `lend`, or check it in."""
+        self.room.moved(FREE)
         with self._lock:
             if (
                 len(self._kept) < self._keeps
@@ -105,26 +130,12 @@ class StorePool(QueuePool, forks.Forked):
             return ours > 0
 
     def _do_get(self) -> ConnectionPoolEntry:
-        deadline = monotonic() + self.timeout()
+        free: list[ConnectionPoolEntry] = []
         with self._free:
-            while True:
-                if self._kept:
-                    self._kept.pop().close()
-                if self.checkedin():
-                    return self._pool.get(False)
-                pause = self._retry_at - monotonic() if self._working() else 0.0
-                if pause <= 0 and not self._draining and self._inc_overflow():
-                    if self._retry_at:  # one thread asks, the others go on waiting
-                        self._retry_at = monotonic() + _RETRY
-                    break
-                left = deadline - monotonic()
-                if left <= 0:
-                    raise self._none_came_free()
-                self._waiting += 1
-                try:
-                    self._free.wait(min(left, pause) if pause > 0 else left)
-                finally:
-                    self._waiting -= 1
+            if not self.wait(lambda seconds: self._came(free, seconds), self.timeout()):
+                raise self._none_came_free()
+            if free:
+                return free[0]
         try:
             record = self._create_connection()
         except BaseException:
@@ -137,6 +148,42 @@ class StorePool(QueuePool, forks.Forked):
             self._retry_at = 0.0
             self._free.notify_all()
         return record
+
+    def wait(self, ready: Callable[[float], bool], seconds: float) -> bool:
+        """Wait by `ready` for what stands between this thread and a connection.
+
+        Raises `StoreBusyError`.
+        """
+        waiter = self.asking.get(get_ident())
+        return self.room.wait(waiter, ready, seconds, FREE) if waiter else ready(seconds)
+
+    def _came(self, free: list[ConnectionPoolEntry], seconds: float) -> bool:
+        """Wait until a connection is in `free`, or can be made; return whether that has come."""
+        deadline = monotonic() + seconds
+        while not self._take(free):
+            left = deadline - monotonic()
+            if left <= 0:
+                return False
+            pause = self._retry_at - monotonic() if self._working() else 0.0
+            self._waiting += 1
+            try:
+                self._free.wait(min(left, pause) if pause > 0 else left)
+            finally:
+                self._waiting -= 1
+        return True
+
+    def _take(self, free: list[ConnectionPoolEntry]) -> bool:
+        if self._kept:
+            self._kept.pop().close()
+        if self.checkedin():
+            free.append(self._pool.get(False))
+            return True
+        asks = self._retry_at <= monotonic() or not self._working()
+        if not asks or self._draining or not self._inc_overflow():
+            return False
+        if self._retry_at:  # one thread asks, the others go on waiting
+            self._retry_at = monotonic() + _RETRY
+        return True
 
     def _do_return_conn(self, record: ConnectionPoolEntry) -> None:
         if self._inherited:  # it is the parent's

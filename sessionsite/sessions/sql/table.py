@@ -1,4 +1,4 @@
-"""The table: one row per session, one column per field of `Record`."""
+"""The table: one row per session, one column per field of `Record`; and one beside it."""
 
 import sqlalchemy as sa
 
@@ -44,4 +44,22 @@ def sessions_table(
         schema=schema,
         # room in each page for the next version of its rows (PostgreSQL: HOT updates)
         postgresql_with={"fillfactor": 80},
+    )
+
+
+def status_table(
+    name: str = "sessions", schema: str | None = None, metadata: sa.MetaData | None = None
+) -> sa.Table:
+    """Return the definition of the table beside the sessions table `name`.
+
+    It has a row for the health check, which writes and commits, and one for the last pruning.
+    """
+    return sa.Table(
+        f"{name}_status",
+        sa.MetaData() if metadata is None else metadata,
+        sa.Column("name", sa.Text, primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rows", sa.BigInteger),
+        sa.Column("seconds", sa.Float),
+        schema=schema,
     )

@@ -14,11 +14,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from ..store import StoreError
 from .database import Database
 from .engine import database_of
+from .table import status_table
 from .values import driver_error, one_line
 
-VERSIONS = {"0001": "token_confirmed", "0002": "persistent"}
-"""Each version of the table, the newest last, and the last column that came with it."""
+VERSIONS = {"0001": "token_confirmed", "0002": "persistent", "0003": None}
+"""Each version, the newest last, and the last column of the table that came with it, if any."""
 NEWEST = max(VERSIONS)
+_LAST_WITH_COLUMNS = max(version for version, column in VERSIONS.items() if column)
 _PATIENCE = 120  # seconds, for locks of others
 
 
@@ -66,7 +68,11 @@ class Upgrade:
         read what it says.
         """
         there = self.columns()
-        return max((v for v, column in VERSIONS.items() if column in there), default=None)
+        shown = max((v for v, column in VERSIONS.items() if column in there), default=None)
+        has_status = sa.inspect(self.connection).has_table(
+            status_table(self.table.name).name, self.table.schema
+        )
+        return "0003" if shown == _LAST_WITH_COLUMNS and has_status else shown
 
 
 def upgrade_table(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
@@ -106,13 +112,16 @@ def remark(engine: sa.Engine, table: sa.Table) -> str | None:
     try:
         with engine.connect() as connection:
             upgrade = Upgrade(connection, table, database_of(engine))
-            version = upgrade.said() or upgrade.shown()
+            said = upgrade.said()
+            version = said or upgrade.shown()
     except SQLAlchemyError as exc:
         raise StoreError(one_line(driver_error(exc))) from exc
     if version is None:
         return f"there is no table {table.fullname}: run `sessionsite init-db`"
     if version not in VERSIONS:
         return _unknown(table, version)
+    if said is None and version == _LAST_WITH_COLUMNS:
+        return None  # made by an app's own migrations, and all that requests need
     if version != NEWEST:
         return (
             f"table {table.fullname} is of version {version}, and this program needs {NEWEST}: "

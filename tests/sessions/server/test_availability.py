@@ -8,7 +8,7 @@ from pyramid.registry import Registry
 
 from sessionsite.sessions import MergeTooLargeError, StoreBack, StoreError, StoreUnavailable
 from sessionsite.sessions.events import Teller
-from sessionsite.sessions.server.availability import Availability
+from sessionsite.sessions.server.availability import Asked, Availability
 from sessionsite.testing import in_parallel
 from tests.harness.forking import in_child
 from tests.harness.visitor import Clock
@@ -26,12 +26,14 @@ class Process:
             registry.registerHandler(self.told.append, [kind])
         self.tell = Teller(registry=registry)
 
-    def fail(self, error: StoreError | None = None, answers: int | None = None) -> None:
-        asked = self.availability.answers if answers is None else answers
-        self.availability.lost(error or StoreError("refused"), asked, self.tell)
+    def ask(self, *, writes: bool = True) -> Asked:
+        return self.availability.ask(writes=writes)
 
-    def answer(self) -> None:
-        self.availability.answered(self.tell)
+    def fail(self, error: StoreError | None = None, asked: Asked | None = None) -> None:
+        self.availability.lost(error or StoreError("refused"), asked or self.ask(), self.tell)
+
+    def answer(self, *, writes: bool = True) -> None:
+        self.availability.answered(self.ask(writes=writes), self.tell)
 
     def fail_for(self, seconds: int) -> None:
         """Fail ten times per second."""
@@ -137,7 +139,7 @@ def test_a_request_that_fails_while_others_are_answered_is_no_outage(
     process: Process, log: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(100):  # one visitor's row is locked
-        asked = process.availability.answers
+        asked = process.ask()
         process.answer()
         process.clock.move(1)
         process.fail(StoreError("lock timeout"), asked)
@@ -159,10 +161,10 @@ def test_what_the_store_has_answered_is_no_outage(
 def test_whoever_asked_before_an_outage_is_counted_with_it(
     process: Process, log: pytest.LogCaptureFixture
 ) -> None:
-    asked = process.availability.answers
+    asked = process.ask()
     process.answer()
     process.fail()
-    process.fail(answers=asked)
+    process.fail(asked=asked)
     process.answer()
     assert log.messages[1:] == [
         "Session store: back after 0 seconds, in which 2 requests have failed"

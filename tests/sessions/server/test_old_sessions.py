@@ -95,7 +95,7 @@ class Move:
         request._process_finished_callbacks()  # pyramid_session_redis stores it there
 
 
-STORES: list[Any] = [None]
+STORES: list[Any] = [MemoryStore()]
 
 
 def the_store(settings: Any) -> Any:

@@ -16,7 +16,7 @@ from sessionsite.sessions.settings import server_settings
 from sessionsite.sessions.sql import SQLAlchemyStore
 from sessionsite.sessions.sql.connections import ConflictError
 from sessionsite.sessions.sql.postgresql import connection_parameters
-from sessionsite.sessions.sql.session_settings import needed
+from sessionsite.sessions.sql.session_settings import Limits, needed
 from sessionsite.testing import START, StoreContract, in_parallel, record
 from tests.harness.hostile import ISOLATION, hostile_database
 from tests.harness.postgres import Postgres
@@ -119,10 +119,21 @@ class TestContract(StoreContract):
 
 
 def test_settings_are_those_that_the_server_knows() -> None:
-    assert "idle_session_timeout" not in needed(5, 130000)
-    assert "transaction_timeout" not in needed(5, 160000)
-    assert needed(5, 170000)["transaction_timeout"] == "0"
-    assert needed(5, 170000)["statement_timeout"] == "6000"
+    limits = Limits.of_requests(5, 60)
+    assert "idle_session_timeout" not in needed(limits, 130000)
+    assert "transaction_timeout" not in needed(limits, 160000)
+    assert needed(limits, 170000)["transaction_timeout"] == "0"
+
+
+@pytest.mark.parametrize("seconds", [1, 5, 3600])
+def test_the_servers_limits_are_below_the_clients_and_that_below_the_setting(seconds: int) -> None:
+    limits = Limits.of_requests(seconds, 60)
+    in_server = [int(needed(limits, 170000)[name]) / 1000 for name in (
+        "lock_timeout", "statement_timeout", "idle_in_transaction_session_timeout"
+    )]  # fmt: skip
+    assert 0 < in_server[0] < in_server[1] < limits.answer < seconds
+    assert in_server[2] < seconds
+    assert limits.of_long_work().answer > limits.of_long_work().statement >= 60
 
 
 class TestAConflict:

@@ -84,7 +84,7 @@ def test_a_connection_that_breaks_under_an_owners_lock_undoes_all(postgres_url: 
 
     def work() -> None:
         store.delete("id-a")
-        with store._connection() as connection:
+        with store._connection("id-x") as connection:
             connection.close()
         store.sessions_of("user:42", START)
 

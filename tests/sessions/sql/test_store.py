@@ -343,7 +343,7 @@ def test_another_rows_answer_opens_nothing_and_is_the_last_of_its_connection(
     with pytest.raises(StoreError, match="another statement's answer"):
         calls[statement]()
     monkeypatch.undo()
-    with store._connection() as connection:
+    with store._connection("id-a") as connection:
         assert connection is not used[0]
     assert changed == []
     assert store.load("id-a", START) == record("a")

@@ -1,0 +1,67 @@
+"""The health check: each call reads, and one in a few seconds writes, however many ask."""
+
+from collections.abc import Callable
+from datetime import datetime
+from threading import Event
+from time import monotonic
+
+from .. import forks
+from ..store import SessionStore, StoreError
+from .availability import Availability
+
+INTERVAL = 3.0  # seconds
+_PATIENCE = 30.0  # seconds, for the first answer; a store's own time-outs end it much earlier
+
+
+class HealthCheck(forks.Forked):
+    """Asks one store; thread-safe."""
+
+    def __init__(
+        self,
+        store: Callable[[], SessionStore],
+        availability: Availability,
+        now: Callable[[], datetime],
+    ) -> None:
+        """`store` returns the store: an app may put another one around it."""
+        self._store = store
+        self._availability = availability
+        self._now = now
+        self.after_fork_in_child()
+        forks.watch(self)
+
+    def after_fork_in_child(self) -> None:
+        self._written = float("-inf")
+        self._writing: dict[str, object] = {}  # whose turn it is; no lock, which a fork could keep
+        self._tried = Event()
+        self._error: StoreError | None = None
+
+    def ask(self) -> None:
+        """Raise `StoreError` unless the store can be read and written.
+
+        Also if requests have just failed: a full disk may have room for our one row.
+        """
+        self._store().load("", self._now())
+        claim = object()
+        due = monotonic() - self._written >= INTERVAL
+        if due and self._writing.setdefault("now", claim) is claim:
+            try:
+                self._write()
+            finally:
+                del self._writing["now"]
+        # Others are told what was found before: a store that is silent holds one thread.
+        self._tried.wait(_PATIENCE)
+        if self._error is not None:
+            raise StoreError(str(self._error)) from self._error
+        if reason := self._availability.failing():
+            raise StoreError(reason)
+
+    def _write(self) -> None:
+        try:
+            self._store().try_write(self._now())
+        except StoreError as exc:
+            self._error = exc
+        else:
+            self._error = None
+            self._written = monotonic()
+        finally:
+            self._tried.set()
