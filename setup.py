@@ -79,6 +79,7 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "paste.app_factory": ["main = sessionsite:main"],
+        "paste.server_factory": ["waitress = sessionsite.servers.waitress:server_factory"],
         "console_scripts": ["sessionsite = sessionsite.cli:main"],
     },
     zip_safe=False,

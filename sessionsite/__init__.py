@@ -5,10 +5,12 @@ from typing import Any
 from pyramid.config import Configurator
 from pyramid.router import Router
 
+from .refusal import refusals_in_one_line
 from .secret_file import with_secret
 from .sessions import expand_environment
 
 
+@refusals_in_one_line()
 def main(global_config: dict[str, str], **settings: Any) -> Router:
     """Return the WSGI app that an `[app:main]` section describes. Raises `ConfigurationError`."""
     with Configurator(settings=with_secret(expand_environment(settings))) as config:

@@ -3,6 +3,7 @@
 `PrunerStart` starts one `Pruner` in each process that serves requests.
 """
 
+import atexit
 import logging
 import random
 import threading
@@ -18,6 +19,7 @@ from .store import SessionStore, StoreError, Sweep
 log = logging.getLogger(__name__)
 
 PRUNE_BATCH = 1000  # rows
+LAST_BATCH = 3  # seconds for a batch that is under way when the process ends
 _RANDOM = random.SystemRandom()  # the app's own seeds are its own, and a fork copies none
 
 
@@ -49,7 +51,8 @@ class Pruner(threading.Thread):
 
     Each pause is half to one and a half times as long, at random, so that processes that started
     together do not come back together.
-    The thread ends with the process.
+    The thread ends with the process, between two batches. A process that is killed may cut a batch
+    off: each is a statement of its own, which the database then finishes or undoes.
     """
 
     def __init__(
@@ -70,8 +73,18 @@ class Pruner(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
-        while not self._stopped.wait(self.pause()):
-            self.prune()
+        # Any server, and any program, runs this at its end, while other threads still work.
+        atexit.register(self._end)
+        try:
+            while not self._stopped.wait(self.pause()):
+                self.prune()
+        finally:
+            atexit.unregister(self._end)
+
+    def _end(self) -> None:
+        if self.is_alive():  # a fork has no such thread, and its lock may be taken for ever
+            self.stop()
+            self.join(LAST_BATCH)
 
     def pause(self) -> float:
         """Return how many seconds to wait before the next run."""
@@ -86,7 +99,10 @@ class Pruner(threading.Thread):
                 if ours:
                     for size in _batches(self._prune_batch(), began, PRUNE_BATCH):
                         deleted += size
-                complete = ours
+                        if self._stopped.is_set():
+                            break
+                    else:
+                        complete = True
         except StoreError as exc:
             log.warning("Session pruner: %s", exc)
         ended = self._now()
@@ -123,6 +139,7 @@ class Pruner(threading.Thread):
         return EndReason.IDLE
 
     def stop(self) -> None:
+        """End the thread, after the batch that is under way; `join` waits for it."""
         self._stopped.set()
 
 

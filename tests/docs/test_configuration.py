@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.pool import Pool, QueuePool
 
 from sessionsite.metrics.settings import MetricsSettings
+from sessionsite.servers.waitress import StopSettings
 from sessionsite.sessions import ConfigurationError, expand_environment
 from sessionsite.sessions.ini import keys_of
 from sessionsite.sessions.settings import (
@@ -38,7 +39,7 @@ KNOWN: dict[str, Field[Any]] = {
         ("session.", SQLSettings),
         ("sessionsite.", SiteSettings),
         ("sessionsite.metrics.", MetricsSettings),
-        ("sessionsite.metrics.", MetricsSettings),
+        ("", StopSettings),
     )
     for name, field in keys_of(settings).items()
 }
@@ -72,7 +73,7 @@ def test_every_key_of_the_code_is_in_the_document_and_no_other() -> None:
 
 
 def test_no_field_of_the_settings_lacks_a_key() -> None:
-    for settings in (ServerSettings, SQLSettings, SiteSettings, MetricsSettings):
+    for settings in (ServerSettings, SQLSettings, SiteSettings, MetricsSettings, StopSettings):
         described = {field.name for field in keys_of(settings).values()}
         assert {field.name for field in fields(settings)} - described <= {"engine"}
 

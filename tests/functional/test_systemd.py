@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from sessionsite.cli import main
+from sessionsite.servers.waitress import StopSettings
+from sessionsite.sessions.pruner import LAST_BATCH
 from tests import ROOT
 from tests.harness import free_port
 from tests.harness.process import Server
@@ -26,7 +28,6 @@ class Instance(Server):
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.port = free_port()
-        self.stop_signal = signal.Signals[OPTIONS["KillSignal"]]
         folder = f"{OPTIONS['WorkingDirectory']}/.venv/bin"
         assert folder in OPTIONS["ExecStart"]
         command = OPTIONS["ExecStart"].replace(folder, str(PROGRAMS))
@@ -106,12 +107,15 @@ def test_an_instance_starts_where_it_can_not_have_its_core(
 def test_its_stop_signal_ends_an_instance_in_good_order(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
+    assert "KillSignal" not in OPTIONS  # SIGTERM, then
     with Instance(tmp_path, environment).start() as instance:
-        process = instance._process
-        assert process is not None
-        process.send_signal(instance.stop_signal)
-        assert process.wait(timeout=int(OPTIONS["TimeoutStopSec"])) == 0
+        os.kill(instance.pid, signal.SIGTERM)
+        assert instance.wait(int(OPTIONS["TimeoutStopSec"])) == 0
         assert "Traceback" not in instance.output()
+
+
+def test_an_instance_may_take_as_long_as_its_requests_and_its_pruner() -> None:
+    assert int(OPTIONS["TimeoutStopSec"]) > StopSettings().stop_timeout + LAST_BATCH
 
 
 def test_nothing_secret_is_where_anyone_can_read_it() -> None:

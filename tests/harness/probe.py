@@ -24,6 +24,7 @@ def main(global_config, **settings):
             "headers": dict(request.headers),
             "environment": sorted(os.environ),
             "posts": len(posts),
+            "body": "x" * int(request.params.get("body", 0)),
         }))
         response.headers["X-Session"] = "x" * int(request.params.get("header", 0))
         return response(environ, start_response)
@@ -34,11 +35,12 @@ INI = """
 paste.app_factory = probe:main
 
 [server:worker]
-use = egg:waitress#main
+use = egg:sessionsite#waitress
 listen = 127.0.0.1:%(http_port)s
 trusted_proxy = 127.0.0.1
 trusted_proxy_headers = x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port
 clear_untrusted_proxy_headers = true
+stop_timeout = 5
 """
 
 

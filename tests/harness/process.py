@@ -81,6 +81,12 @@ class Server:
             raise
         return self
 
+    def wait(self, timeout: float = 30) -> int:
+        """Its exit status, once it has ended. Raises TimeoutExpired."""
+        status = self._status(timeout)
+        assert status is not None
+        return status
+
     def stop(self, timeout: float = 20) -> None:
         """End it in good order, by force after `timeout` seconds. Stopped already: fine."""
         if self.running:

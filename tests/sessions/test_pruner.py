@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from webtest import TestApp
 
 from sessionsite.sessions import StoreError, Sweep
 from sessionsite.sessions.memory import MemoryStore
-from sessionsite.sessions.pruner import Pruner, PrunerStart, prune_all
+from sessionsite.sessions.pruner import PRUNE_BATCH, Pruner, PrunerStart, prune_all
 from sessionsite.testing import START, in_parallel, record
 from tests.harness import free_port
 from tests.harness.forking import in_child
@@ -246,6 +246,35 @@ def test_the_thread_prunes_and_stops(sqlite_url: str) -> None:
         thread.join(timeout=10)
     assert not thread.is_alive()
     store.engine.dispose()
+
+
+class Stopping(MemoryStore):
+    """A store that is told to stop in the middle of a batch."""
+
+    pruner: Pruner
+
+    def prune(self, now: datetime, limit: int) -> int:
+        self.pruner.stop()
+        return super().prune(now, limit)
+
+
+def test_a_pruner_that_is_to_stop_finishes_the_batch_and_no_other() -> None:
+    store = Stopping()
+    expired(store, 2 * PRUNE_BATCH)
+    store.pruner = pruner(store)
+    assert store.pruner.prune() == PRUNE_BATCH
+
+
+def test_the_end_of_a_process_ends_its_own_pruner_alone() -> None:
+    def end() -> bool:
+        thread._end()
+        return thread._stopped.is_set()
+
+    thread = pruner(MemoryStore())
+    thread.start()
+    assert not in_child(end)
+    assert end()
+    assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -17,7 +17,12 @@ ROOT = Path(sessionsite.__file__).parent
 SITE = {"sessions"}  # all that the site asks of the package to lift: its public names
 # What each module imports, of ours; the name of a package stands for its __init__.
 IMPORTS = {
-    "": {"secret_file"} | SITE,
+    "": {"refusal", "secret_file"} | SITE,
+    "refusal": SITE,
+    "servers": set(),
+    "servers.waitress": {"refusal", "servers.draining", "servers.stopping", "sessions.ini"} | SITE,
+    "servers.draining": set(),
+    "servers.stopping": set(),
     "hosts": {"sessions.ini"},
     "settings": {"hosts", "sessions.ini"},
     "secret_file": {"settings"} | SITE,

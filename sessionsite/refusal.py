@@ -1,0 +1,39 @@
+"""A setting that stops the process is told in one line.
+
+`pserve` catches no error of its app or server: Python would print a traceback of forty lines, the
+last of which is for the operator.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+from .sessions import ConfigurationError
+
+
+@contextmanager
+def refusals_in_one_line() -> Iterator[None]:
+    """If a `ConfigurationError` leaves the block, and then the program, print it as one line.
+
+    The error is raised as ever, so that callers can catch it; others have their traceback.
+    """
+    try:
+        yield
+    except ConfigurationError:
+        if not isinstance(sys.excepthook, _OneLine):
+            sys.excepthook = _OneLine()
+        raise
+
+
+class _OneLine:
+    def __init__(self) -> None:
+        self._print_others = sys.excepthook
+
+    def __call__(
+        self, kind: type[BaseException], exc: BaseException, traceback: TracebackType | None
+    ) -> None:
+        if isinstance(exc, ConfigurationError):
+            print(f"sessionsite: {' '.join(str(exc).split())}", file=sys.stderr)  # noqa: T201
+        else:
+            self._print_others(kind, exc, traceback)
