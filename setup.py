@@ -26,7 +26,7 @@ EXTRAS = {
     # to be scraped; OpenTelemetry's API is used where it is installed
     "metrics": ["prometheus-client >= 0.20"],
     "dev": ["pyramid_debugtoolbar"],
-    "lint": ["mypy", "ruff"],
+    "lint": ["mypy", "ruff", "types-PyYAML"],
     "testing": [
         # axe-core, with the call that runs it in a page
         "axe-playwright-python",
@@ -45,6 +45,8 @@ EXTRAS = {
         "pytest",
         "pytest-randomly",
         "pytest-xdist",
+        # reads deploy/compose.yaml
+        "PyYAML",
         "WebTest",
         # the benchmarks' means to read pages, processes and Redis
         "beautifulsoup4",
