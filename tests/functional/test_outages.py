@@ -25,6 +25,7 @@ from tests.harness.production import (
     production_ini,
     start_worker,
 )
+from tests.harness.pserve import COVERAGE
 
 pytestmark = pytest.mark.servers
 
@@ -287,7 +288,7 @@ def refusal(config: Path, env: Mapping[str, str], port: int | None = None) -> st
     command = [sys.executable, "-m", pserve.__name__, "--server-name=worker"]
     done = subprocess.run(
         [*command, str(config), f"http_port={port or free_port()}"],
-        env={"SESSION_SECRET": SECRET, "SITE_HOSTS": "127.0.0.1", **env},
+        env={"SESSION_SECRET": SECRET, "SITE_HOSTS": "127.0.0.1", **COVERAGE, **env},
         capture_output=True,
         text=True,
         timeout=60,

@@ -11,6 +11,8 @@ from tests.harness import free_port
 from tests.harness.process import Server
 
 DEFAULT_PORT = 6543
+# So that `make coverage` sees what these processes run.
+COVERAGE = {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
 
 
 class Pserve(Server):
@@ -30,7 +32,7 @@ class Pserve(Server):
         super().__init__(
             command,
             directory / f"pserve-{self.port}.log",
-            env={"PATH": os.environ.get("PATH", os.defpath), **env},
+            env={"PATH": os.environ.get("PATH", os.defpath), **COVERAGE, **env},
             cwd=directory,
         )
 
@@ -51,9 +53,9 @@ def start_pserve(
 ) -> Pserve:
     """A `pserve CONFIG` that answers `/healthz`, be it with an error.
 
-    Its environment is `env` and PATH, nothing else of ours. `args` are options with their value in
-    the same word (`--server-name=worker`) and variables; `http_port=N` among these says where it
-    listens, otherwise 6543. It runs in `directory`, where its log is.
+    Its environment is `env` and PATH, nothing else of ours but coverage's. `args` are options with
+    their value in the same word (`--server-name=worker`) and variables; `http_port=N` among these
+    says where it listens, otherwise 6543. It runs in `directory`, where its log is.
     """
     return Pserve(config, args, env, directory).start()
 
