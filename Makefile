@@ -9,7 +9,8 @@ PYTEST = -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL = help
 .PHONY: help serve check test test-all fuzz lint format coverage screenshots constraints clean
-.PHONY: bench bench-quick bench-memory bench-store bench-growth bench-libraries bench-metrics races
+.PHONY: bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries
+.PHONY: bench-metrics races
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -55,6 +56,7 @@ BENCHMARK_bench-quick = speed --rounds 3 --seconds 3
 BENCHMARK_bench-memory = speed.memory
 BENCHMARK_bench-store = store
 BENCHMARK_bench-growth = store.growth
+BENCHMARK_bench-care = store.care
 BENCHMARK_bench-libraries = libraries
 BENCHMARK_bench-metrics = metrics
 BENCHMARK_races = races
@@ -64,10 +66,11 @@ bench-quick: ## the same in under three minutes
 bench-memory: ## the server's memory over 100,000 visits
 bench-store: ## the store beside pgbench, and what each layer of it costs
 bench-growth: ## the store on tables of up to ten million rows
+bench-care: ## what to set on the table, and how to get its space back
 bench-libraries: ## what we do by hand beside the libraries that could do it
 bench-metrics: ## the metrics of a run with an outage, drawn: docs/metrics.svg
 races: ## the races that sessions lose, here and in the peers
-bench bench-quick bench-memory bench-store bench-growth bench-libraries bench-metrics races: $(VENV)/.test
+bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries bench-metrics races: $(VENV)/.test
 	$(BIN)/python -m benchmarks.$(BENCHMARK_$@) $(ARGS)
 
 $(VENV)/.venv:

@@ -22,31 +22,26 @@ from pyramid.request import Request
 from benchmarks import PRODUCTION, cli, machine, ours
 from benchmarks.chart import Bar, chart
 from benchmarks.cli import Blocks, say, table
-from benchmarks.store.rows import connect, filled, pgbench, script, tuned_postgres
+from benchmarks.store.rows import (
+    ANOTHER,
+    SIZES,
+    UPDATES,
+    filled,
+    numbers,
+    pgbench,
+    script,
+    tuned_postgres,
+)
 from sessionsite.sessions import utc_now
 from tests.harness.postgres import Postgres
 
 BASE_URL = "https://sessions.example.org"
 SMALL = 200  # bytes of payload in the tables of many rows
 WORKERS = 4
-# Another payload of the same length, as of a session whose oldest visit goes.
-ANOTHER = "regexp_replace(:payload, 'v[a-z0-9]{4}=', 'v' || :m || '=', 'g')::json"
-SIZES = f"SELECT pg_table_size('{ours.TABLE}'), pg_indexes_size('{ours.TABLE}')"
-UPDATES = f"""
-SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = '{ours.TABLE}'
-"""  # noqa: S608  # ours
-
 
 EACH = 3  # sessions per owner
 HEADER = ["rows", "owners", "payload", "request µs", "store µs", "p99 µs", "sessions_of µs", "HOT"]
 HEADER += ["table MB", "after", "indexes MB", "after"]
-
-
-def numbers(url: str, query: str) -> tuple[int, ...]:
-    with connect(url) as connection:
-        found: tuple[int, ...] | None = connection.execute(query.encode()).fetchone()
-    assert found
-    return found
 
 
 def updates(url: str) -> tuple[int, ...]:

@@ -76,3 +76,13 @@ def test_store_reports_its_rate_and_what_each_layer_costs(tmp_path: Path) -> Non
     table = report("store", "--quick", tmp_path / "report.md")
     assert all(float(cell.replace(",", "")) > 0 for cell in row(table, "1 |")[1:])
     assert float(row(table, "the whole store")[1]) > 0
+
+
+def test_care_reports_what_a_setting_does_and_what_a_crash_leaves(tmp_path: Path) -> None:
+    needs("pgbench")
+    table = report("store.care", "--quick", tmp_path / "report.md")
+    assert row(table, "never")[2] == "0"
+    assert row(table, "80 %")[1].endswith("%")
+    assert float(row(table, "`VACUUM FULL`")[3]) < float(row(table, "nothing")[3])
+    assert row(table, "as it comes")[3:] == ["1,000 of 1,000", "0 of 100"]
+    assert row(table, "`UNLOGGED`")[3] == "0 of 1,000"

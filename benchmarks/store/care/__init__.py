@@ -1,0 +1,1 @@
+"""What to set on the table, and what to do to it: see `__main__.py`."""
