@@ -62,6 +62,7 @@ class Nginx(Server):
         http_port: int,
         changes: Mapping[str, str],
         name: str,
+        limited: bool,
     ) -> None:
         program = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
         if program is None:
@@ -84,6 +85,7 @@ class Nginx(Server):
                 r"( *server )127\.0\.0\.1:6543(.*\n)( *server 127\.0\.0\.1:6544.*\n)": "".join(
                     rf"\g<1>127.0.0.1:{port}\g<2>" for port in upstream_ports
                 ),
+                **({} if limited else {r"rate=\d+r/s": "rate=1000000r/s"}),
                 **changes,
             },
         )
@@ -116,15 +118,17 @@ def start_nginx(
     http_port: int | None = None,
     changes: Mapping[str, str] | None = None,
     name: str = "localhost",
+    limited: bool = False,
 ) -> Nginx:
     """An nginx that answers https://`name`:`https_port`, in front of those ports of 127.0.0.1.
 
     Its files are in `directory`, of its own alone: `.certificate`, for clients to trust, and
     `.access_log` among them. Ports that are not given are free ones. `changes` are further
-    patterns of deploy/nginx.conf, and what stands for each.
+    patterns of deploy/nginx.conf, and what stands for each. All clients of a test have one address
+    and are faster than visitors: requests are counted only where the test says `limited`.
     """
     ports = https_port or free_port(), http_port or free_port()
-    return Nginx(directory, upstream_ports, *ports, changes or {}, name).start()
+    return Nginx(directory, upstream_ports, *ports, changes or {}, name, limited).start()
 
 
 def adapt(text: str, changes: dict[str, str]) -> str:

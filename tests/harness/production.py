@@ -119,11 +119,14 @@ def needs_another_address() -> None:
 
 @contextmanager
 def production_site(directory: Path, database: str, port: int | None = None) -> Iterator[str]:
-    """The URL of production.ini's site on an empty database, behind nginx at `port`."""
+    """The URL of production.ini's site on an empty database, behind nginx at `port`.
+
+    A browser's visitors are never so fast that nginx refuses them.
+    """
     create_table(database)
     (directory / "nginx").mkdir()
     with (
         start_worker(directory, DATABASE_URL=database) as worker,
-        start_nginx(directory / "nginx", [worker.port], port) as nginx,
+        start_nginx(directory / "nginx", [worker.port], port, limited=True) as nginx,
     ):
         yield nginx.url
