@@ -50,9 +50,10 @@ def create_table(url: str) -> None:
 
 
 @contextmanager
-def opened(url: str, connections: int = 1) -> Iterator[Store]:
+def opened(url: str, connections: int = 1, timeout: int = 5) -> Iterator[Store]:
     """A store on a table that is there, with a pool of so many connections."""
-    store = sql_store(url, engine={"pool_size": str(connections)}, create_table=False)
+    engine = {"pool_size": str(connections)}
+    store = sql_store(url, engine=engine, create_table=False, timeout=str(timeout))
     yield store
     store.engine.dispose()
 

@@ -21,10 +21,10 @@ def measure(args: argparse.Namespace, directory: Path) -> Blocks:
         blocks = {"unlogged": unlogged.measure(postgres, directory, quick)}
     # Autovacuum looks once a minute: a minute of a site is a second here.
     with tuned_postgres(directory, autovacuum_naptime="1s") as postgres:
+        blocks["flood"], blocks["ways"] = space.measure(postgres, quick)
         blocks["autovacuum"] = updates.autovacuum(postgres, directory, quick)
         blocks["fillfactor"] = updates.fillfactor(postgres, directory, quick)
         blocks["partitions"] = partitions.measure(postgres, quick)
-        blocks["flood"], blocks["ways"] = space.measure(postgres, quick)
         blocks["machine"] = machine.description(postgres)
     return blocks
 

@@ -32,7 +32,7 @@ class Visits(threading.Thread):
 
     def run(self) -> None:
         numbers = random.Random(1)  # noqa: S311  # no secret
-        with ours.opened(self._url) as store:
+        with ours.opened(self._url, timeout=60) as store:
             while not self._over.is_set():
                 started = time.perf_counter()
                 if not ours.visit(store, numbers.randint(1, self._rows)):

@@ -75,7 +75,7 @@ def measure(postgres: Postgres, quick: bool) -> tuple[str, str]:
             fill(connection, first, first + flood - 1, FLOOD_SIZE)
 
     def prune() -> None:
-        with ours.opened(url) as store:
+        with ours.opened(url, timeout=60) as store:
             while store.prune(utc_now() + LATE, 1_000):
                 pass
 

@@ -88,7 +88,7 @@ def variants(
 
 
 def autovacuum(postgres: Postgres, directory: Path, quick: bool) -> str:
-    rows, turns, seconds, rate = (2_000, 2, 2, 300) if quick else (50_000, 12, 4, 1_000)
+    rows, turns, seconds, rate = (2_000, 2, 2, 300) if quick else (50_000, 8, 4, 1_000)
     tables = variants(postgres, directory, rows, AUTOVACUUM, LATER)
     for turn in range(turns):
         say(f"autovacuum: turn {turn + 1} of {turns}")
@@ -104,7 +104,7 @@ def autovacuum(postgres: Postgres, directory: Path, quick: bool) -> str:
 
 
 def fillfactor(postgres: Postgres, directory: Path, quick: bool) -> str:
-    rows, turns, saves = (2_000, 2, 400) if quick else (100_000, 10, 8_000)
+    rows, turns, saves = (2_000, 2, 400) if quick else (100_000, 6, 8_000)
     settings = {f"{each} %": f"fillfactor = {each}" for each in FILLFACTORS}
     tables = variants(postgres, directory, rows, settings, SOMETIMES_LATER)
     for turn in range(turns):
