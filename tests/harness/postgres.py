@@ -43,7 +43,8 @@ class Postgres(Server):
 
     stop_signal = signal.SIGINT  # "fast": it does not wait until its clients leave
 
-    def __init__(self, directory: Path, bindir: Path) -> None:
+    def __init__(self, directory: Path, bindir: Path, port: int | None = None) -> None:
+        """Without a `port` it takes a free one."""
         options: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
             nobody = pwd.getpwnam("nobody")
@@ -53,7 +54,7 @@ class Postgres(Server):
         self._home = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if options else None))
         self.data = self._home / "data"
         tell_reaper(str(self._home), 0)
-        password, port = secrets.token_hex(16), free_port()
+        password, port = self._new_password(), port or free_port()
         self._at(URL.create("postgresql", "postgres", password, "127.0.0.1", port, "postgres"))
         (self._home / "password").write_text(password)
         if options:
@@ -65,13 +66,27 @@ class Postgres(Server):
         settings = [f"--{name}={value}" for name, value in SETTINGS.items()]
         command = [str(bindir / "postgres"), "-D", "data", f"--port={port}", *settings]
         super().__init__(command, directory / f"postgres-{port}.log", **options)
-        command = [str(bindir / "initdb"), "-D", "data", "--username=postgres", "--encoding=UTF8"]
-        command += ["--auth=scram-sha-256", "--pwfile=password", "--no-sync"]
-        with self.log.open("wb") as log:
+        self.bindir = bindir
+        command = self._make_data()
+        with self.log.open("ab") as log:
             done = subprocess.run(command, stdout=log, stderr=log, check=False, **options)
         if done.returncode:
             self.close()
-            raise ServerError(f"{command}:\n{self.output()}")
+            raise ServerError(f"{self.command[0]}: {command[0]} failed:\n{self.output()}")
+
+    def _new_password(self) -> str:
+        return secrets.token_hex(16)
+
+    def _make_data(self) -> list[str]:
+        """The command that fills the directory `data`."""
+        command = [str(self.bindir / "initdb"), "-D", "data", "--username=postgres"]
+        return [
+            *command,
+            "--encoding=UTF8",
+            "--auth=scram-sha-256",
+            "--pwfile=password",
+            "--no-sync",
+        ]
 
     def _at(self, url: URL) -> None:
         self._url = url.set(drivername="postgresql+psycopg")

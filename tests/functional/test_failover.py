@@ -1,0 +1,120 @@
+"""The primary dies under load, and its synchronous standby takes over: no visit is lost."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from sessionsite.testing import in_parallel
+from tests.harness.observing import until
+from tests.harness.postgres import Postgres
+from tests.harness.production import Answer, Browser, create_table, production_ini, start_worker
+from tests.harness.pserve import Pserve
+from tests.harness.skipping import required
+from tests.harness.standby import Standby
+
+pytestmark = pytest.mark.servers
+
+VISITORS = 6
+TIMEOUT = 2  # session.sql.timeout, in seconds
+BACK = 5  # seconds, after the standby has taken over: for a machine that does other things too
+
+
+@pytest.fixture
+def pair(stoppable_postgres: Postgres, tmp_path: Path) -> Iterator[Standby]:
+    """A synchronous standby of a server."""
+    stoppable_postgres.start()
+    with required():
+        standby = Standby(stoppable_postgres, tmp_path)
+    with standby.start():
+        standby.make_synchronous()
+        yield standby
+
+
+@pytest.fixture
+def worker(pair: Standby, tmp_path: Path) -> Iterator[Pserve]:
+    """The site, which knows of both servers."""
+    primary = pair.primary
+    database = primary.create_database("failover")
+    create_table(database)
+    hosts = f"127.0.0.1:{primary.port},127.0.0.1:{pair.port}"
+    url = f"postgresql://{primary.user}:{quote(primary.password)}@{hosts}/"
+    url += f"{database.rpartition('/')[2]}?target_session_attrs=read-write"
+    config = production_ini(
+        tmp_path, f"session.sql.timeout = {TIMEOUT}", "sessionsite.history_limit = 10000",
+        "sessionsite.history_bytes = none", "session.max_bytes = 10000000",
+    )  # fmt: skip
+    with start_worker(tmp_path, config, DATABASE_URL=url) as worker:
+        yield worker
+
+
+class Visitor:
+    """Visits until it is told to stop, and notes what was answered 200."""
+
+    def __init__(self, worker: Pserve) -> None:
+        self.browser = Browser(worker.url)
+        self.answered: list[str] = []
+        self.last = 0.0
+        self._asked = 0
+
+    def visit(self) -> Answer:
+        self._asked += 1
+        answer = self.browser.get(f"/?{self._asked}")
+        if answer.status == 200:
+            self.answered.append(answer.history[0])
+            self.last = time.monotonic()
+        else:
+            assert answer.status == 503
+        return answer
+
+    def check(self) -> None:
+        """Every visit that was answered 200 is there, in order; none is there twice."""
+        page = self.visit()
+        assert page.status == 200
+        assert len(set(page.history)) == len(page.history)
+        known = set(self.answered)
+        assert [url for url in reversed(page.history) if url in known] == self.answered
+
+
+def test_no_visit_is_lost_when_the_primary_dies_and_the_same_process_serves_on(
+    pair: Standby, worker: Pserve
+) -> None:
+    visitors = [Visitor(worker) for _ in range(VISITORS)]
+    over: list[float] = []
+
+    def work(number: int) -> None:
+        if number == VISITORS:
+            assert until(lambda: all(len(each.answered) > 10 for each in visitors))
+            pair.primary.kill()
+            pair.promote()
+            over.append(time.monotonic())
+            return
+        while not over or visitors[number].last < over[0]:
+            visitors[number].visit()
+
+    in_parallel(VISITORS + 1, work)
+
+    assert time.monotonic() - over[0] < BACK
+    for visitor in visitors:
+        visitor.check()
+    assert worker.running
+
+
+def test_a_commit_that_the_standby_never_got_was_not_answered_200(
+    pair: Standby, worker: Pserve
+) -> None:
+    """The standby stops answering first: commits wait, and then the primary dies with them."""
+    visitors = [Visitor(worker) for _ in range(VISITORS)]
+    for visitor in visitors:
+        assert visitor.visit().status == 200
+    pair.pause()
+    in_parallel(VISITORS, lambda number: [visitors[number].visit() for _ in range(3)])
+    pair.primary.kill()
+    pair.resume()
+    pair.promote()
+
+    assert until(lambda: Browser(worker.url).get("/").status == 200, BACK)
+    for visitor in visitors:
+        visitor.check()
