@@ -8,7 +8,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 PYTEST = -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL = help
-.PHONY: help serve check test test-all fuzz lint format coverage screenshots constraints clean
+.PHONY: help serve check test test-all fuzz soak lint format coverage screenshots constraints clean
 .PHONY: bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries
 .PHONY: bench-metrics races
 
@@ -31,6 +31,10 @@ test-all: $(VENV)/.test  ## all that `make test` leaves out
 
 fuzz: $(VENV)/.test  ## over 100,000 requests that no client means to send: about ten minutes
 	$(BIN)/python $(PYTEST) tests/security/test_fuzz.py --hypothesis-profile=fuzz $(ARGS)
+
+soak: $(VENV)/.test  ## full load while processes and servers die: eleven minutes
+	$(BIN)/python -m tests.harness.install
+	$(BIN)/python -m tests.soak $(ARGS)
 
 lint: $(VENV)/.test  ## ruff, and mypy in strict mode
 	$(BIN)/ruff check .
