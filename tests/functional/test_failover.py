@@ -105,14 +105,17 @@ def test_no_visit_is_lost_when_the_primary_dies_and_the_same_process_serves_on(
 def test_a_commit_that_the_standby_never_got_was_not_answered_200(
     pair: Standby, worker: Pserve
 ) -> None:
-    """The standby stops answering first: commits wait, and then the primary dies with them."""
+    """The standby goes first: commits wait for it, and then the primary dies with them.
+
+    It is stopped, not frozen: what the primary had sent to a frozen one would reach it still.
+    """
     visitors = [Visitor(worker) for _ in range(VISITORS)]
     for visitor in visitors:
         assert visitor.visit().status == 200
-    pair.pause()
+    pair.stop()
     in_parallel(VISITORS, lambda number: [visitors[number].visit() for _ in range(3)])
     pair.primary.kill()
-    pair.resume()
+    pair.start()
     pair.promote()
 
     assert until(lambda: Browser(worker.url).get("/").status == 200, BACK)

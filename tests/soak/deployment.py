@@ -18,6 +18,7 @@ from tests.harness.commands import SCRIPT
 from tests.harness.nginx import start_nginx
 from tests.harness.observing import until
 from tests.harness.postgres import Postgres, bindirs
+from tests.harness.process import ServerError
 from tests.harness.production import HOSTS, SECRET, production_ini
 from tests.harness.pserve import Pserve
 from tests.harness.standby import Standby
@@ -66,12 +67,12 @@ class Worker:
         else:
             self.server.stop_signal = signal.Signals(number)
             self.server.stop()
-        end = End(self.port, signal.Signals(number).name, began, time.monotonic())
-        self.ends.append(end)
+        name = signal.Signals(number).name
+        self.ends.append(End(self.port, name, began, time.monotonic()))
 
     def sample(self) -> None:
         if self.samples:
-            with suppress(psutil.Error):  # it may be ending
+            with suppress(psutil.Error, ServerError):  # it may be ending
                 self.samples.append(usage_of(self.server.pid))
 
     def _made(self, env: Mapping[str, str]) -> Pserve:

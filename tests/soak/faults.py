@@ -28,6 +28,8 @@ class Event:
     kind: str
     began: float
     ended: float
+    beside: bool
+    """Whether other faults went on meanwhile."""
 
 
 class Faults:
@@ -76,7 +78,7 @@ class Faults:
                 if errors:
                     break
                 kind = left.pop() if left else self._random.choice(list(self._kinds))
-                self._befall(kind, self._kinds[kind])
+                self._befall(kind)
                 time.sleep(self._random.uniform(*PAUSE))
         finally:
             stop.set()
@@ -101,15 +103,15 @@ class Faults:
                 elif choose.random() < 0.3:
                     work.append("upgrade-db")
                 for kind in work:
-                    self._befall(kind, self._beside[kind])
+                    self._befall(kind)
                 stop.wait(choose.uniform(*PAUSE))
         except BaseException as exc:
             errors.append(exc)
 
-    def _befall(self, kind: str, fault: Callable[[], None]) -> None:
-        began = time.monotonic()
-        fault()
-        self.events.append(Event(kind, began, time.monotonic()))
+    def _befall(self, kind: str) -> None:
+        began, beside = time.monotonic(), kind in self._beside
+        (self._beside if beside else self._kinds)[kind]()
+        self.events.append(Event(kind, began, time.monotonic(), beside))
         with Path(self._site.directory, "events.txt").open("a") as file:
             file.write(f"{datetime.now(UTC):%H:%M:%S} {kind}\n")  # beside the logs of all servers
 
@@ -174,10 +176,10 @@ class Faults:
 
     def _fail_over_while_commits_wait(self) -> None:
         """The primary dies with commits that the standby has not got: none was answered 200."""
-        self._site.standby.pause()
+        self._site.standby.stop()  # what was sent to a frozen one would reach it still
         time.sleep(LAG)
         self._site.primary.kill()
-        self._site.standby.resume()
+        self._site.standby.start()
         self._site.fail_over()
         self._site.standby.make_synchronous()
 

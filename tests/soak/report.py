@@ -45,8 +45,12 @@ def fault_rows(ledger: Ledger, events: Sequence[Event]) -> list[list[object]]:
     counts = Counter(event.kind for event in events)
     for event in events:
         gap = longest_gap(answered, event.began, event.ended)
-        longest[event.kind] = max(longest[event.kind], gap)
-    return [[kind, counts[kind], f"{longest[kind]:.1f}"] for kind in sorted(counts)]
+        if not event.beside:
+            longest[event.kind] = max(longest[event.kind], gap)
+    return [
+        [kind, counts[kind], f"{longest[kind]:.1f}" if kind in longest else "as the others"]
+        for kind in sorted(counts)
+    ]
 
 
 def longest_gap(answered: Sequence[float], began: float, ended: float) -> float:

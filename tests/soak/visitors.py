@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlencode, urlsplit
 
 from tests.harness.observing import until
@@ -34,6 +35,12 @@ _TOKEN = re.compile(r'name="csrf_token" value="(.*?)"')
 
 Reply = tuple[int | None, str, str]
 """Status, the cookie that is set, the text."""
+
+
+class Site(Protocol):
+    """What a visitor asks."""
+
+    def ask(self, path: str, cookie: str, form: dict[str, str] | None = None) -> Reply: ...
 
 
 class Connections(threading.local):
@@ -71,7 +78,7 @@ class Connections(threading.local):
 class Visitor:
     """One browser: what it has been given, and what it has been told."""
 
-    def __init__(self, name: str, connections: Connections, ledger: Ledger) -> None:
+    def __init__(self, name: str, connections: Site, ledger: Ledger) -> None:
         self.name = name
         self.visits = 0
         self._connections = connections
@@ -81,6 +88,8 @@ class Visitor:
         self._session_of = {"": ""}
         self._token_of: dict[str, str] = {}
         self._told: dict[str, list[str]] = defaultdict(list)
+        self._sent_with: dict[str, list[Visit]] = defaultdict(list)
+        """Visits with a cookie whose session no page has named yet: the one after an ending."""
 
     @property
     def may_forget(self) -> bool:
@@ -95,6 +104,8 @@ class Visitor:
             visit.believed = self._session_of.get(cookie, "")
             before = list(self._told[visit.believed])
             self._ledger.visits.append(visit)
+            if cookie and not visit.believed:
+                self._sent_with[cookie].append(visit)
         status, given, text = self._connections.ask(path_of(page, visit.label), cookie)
         with self._lock:
             visit.ended = time.monotonic()
@@ -114,6 +125,8 @@ class Visitor:
             return
         visit.session = name[1]
         self._session_of[cookie] = name[1]
+        for earlier in self._sent_with.pop(cookie, []):
+            earlier.believed = name[1]
         self._token_of[name[1]] = token[1]
         shown = [label for url in _HREF.findall(listed[1]) for label in labels_in(url)]
         expected = before if visit.session == visit.believed else []
