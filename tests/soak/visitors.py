@@ -46,7 +46,11 @@ class Site(Protocol):
 class Connections(threading.local):
     """Each thread's connection to the site."""
 
-    def __init__(self, url: str, certificate: Path) -> None:
+    def __init__(
+        self, url: str, certificate: Path, opened: list[http.client.HTTPConnection]
+    ) -> None:
+        """Whoever made it closes what is in `opened`, once the threads have ended."""
+        self._opened = opened
         self._where = urlsplit(url)
         self._origin = url
         self._trust = ssl.create_default_context(cafile=certificate)
@@ -54,10 +58,7 @@ class Connections(threading.local):
 
     def ask(self, path: str, cookie: str, form: dict[str, str] | None = None) -> Reply:
         """Ask once: whatever cuts the connection leaves the outcome open."""
-        connection = self._connection or http.client.HTTPSConnection(
-            self._where.hostname or "", self._where.port, context=self._trust, timeout=TIMEOUT
-        )
-        self._connection = connection
+        connection = self._connection = self._connection or self._open()
         headers = {"Cookie": cookie} if cookie else {}
         try:
             if form is None:
@@ -69,10 +70,18 @@ class Connections(threading.local):
             response = connection.getresponse()
             text = response.read().decode("utf-8", "replace")
         except (OSError, http.client.HTTPException):
+            self._opened.remove(connection)
             connection.close()
             self._connection = None
             return None, "", ""
         return response.status, response.headers.get("Set-Cookie", "").partition(";")[0], text
+
+    def _open(self) -> http.client.HTTPSConnection:
+        connection = http.client.HTTPSConnection(
+            self._where.hostname or "", self._where.port, context=self._trust, timeout=TIMEOUT
+        )
+        self._opened.append(connection)
+        return connection
 
 
 class Visitor:
@@ -154,7 +163,8 @@ class Load:
     """All visitors, until it is told to stop."""
 
     def __init__(self, url: str, certificate: Path, ledger: Ledger, seed: int) -> None:
-        self._connections = Connections(url, certificate)
+        self._opened: list[http.client.HTTPConnection] = []
+        self._connections = Connections(url, certificate, self._opened)
         self._ledger = ledger
         self._stop = threading.Event()
         self._names = iter(range(10**9))
@@ -168,6 +178,8 @@ class Load:
         """Let what has been asked be answered, and ask no more. Raises what a thread has raised."""
         self._stop.set()
         self._threads.shutdown()
+        for connection in self._opened:
+            connection.close()
         for walk in self._walks:
             walk.result()
 
