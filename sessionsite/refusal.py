@@ -34,6 +34,7 @@ class _OneLine:
         self, kind: type[BaseException], exc: BaseException, traceback: TracebackType | None
     ) -> None:
         if isinstance(exc, ConfigurationError):
-            print(f"sessionsite: {' '.join(str(exc).split())}", file=sys.stderr)  # noqa: T201
+            line = f"{kind.__name__}: {' '.join(str(exc).split())}"
+            print(line, file=sys.stderr)  # noqa: T201
         else:
             self._print_others(kind, exc, traceback)

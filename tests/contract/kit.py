@@ -10,6 +10,8 @@ from sessionsite.sessions.cookie import CookieSessionFactory
 from sessionsite.sessions.server.factory import ServerSessionFactory
 from sessionsite.sessions.settings import cookie_settings, server_settings
 from sessionsite.sessions.store import Record
+from sessionsite.testing import OwnerContract
+from tests.harness.stores import sql_store
 from tests.harness.visitor import Clock, Factory, Visitor
 
 SECRET = "a-secret-for-tests-that-is-long-enough"
@@ -86,3 +88,15 @@ def version(kit: Kit, visitor: Visitor) -> int:
     record = stored(kit, visitor)
     assert record is not None
     return record.version
+
+
+NOT_HERE: Any = None  # pytest collects no None
+
+
+class SQLContract(OwnerContract):
+    """The contract on a database."""
+
+    url: str
+
+    def second_store(self, store: Any) -> Any:
+        return sql_store(self.url, create_table=False)

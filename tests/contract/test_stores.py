@@ -6,9 +6,8 @@ import pytest
 
 from sessionsite.sessions import SessionStore
 from sessionsite.testing import START, MemoryStore, OwnerContract, record
+from tests.contract.kit import NOT_HERE, SQLContract
 from tests.harness.stores import sql_store
-
-NOT_HERE: Any = None  # pytest collects no None
 
 
 class TestMemoryStore(OwnerContract):
@@ -24,15 +23,6 @@ class TestMemoryStore(OwnerContract):
     @pytest.fixture
     def store(self) -> MemoryStore:
         return MemoryStore()
-
-
-class SQLContract(OwnerContract):
-    """The contract on a database."""
-
-    url: str
-
-    def second_store(self, store: Any) -> Any:
-        return sql_store(self.url, create_table=False)
 
 
 class TestSQLiteStore(SQLContract):

@@ -299,5 +299,5 @@ def refusal(config: Path, env: Mapping[str, str], port: int | None = None) -> st
     # beside pserve's greeting, and what the log has to say of the database
     others = r"(?m)^(Starting server in PID \d+\.|\d{4}-.* (WARNI|ERROR) .*)\n"
     (line,) = re.sub(others, "", done.stderr).splitlines()
-    assert line.startswith("sessionsite: ")
+    assert line.startswith("ConfigurationError: ")
     return line

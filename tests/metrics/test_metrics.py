@@ -28,7 +28,6 @@ from sessionsite.metrics.settings import Address
 from sessionsite.sessions import (
     AllSessions,
     ConfigurationError,
-    MemoryStore,
     OwnerStore,
     Pruner,
     SessionStore,
@@ -39,10 +38,12 @@ from sessionsite.sessions import (
     utc_now,
 )
 from sessionsite.sessions.events import Teller
-from sessionsite.testing import START, OwnerContract, in_parallel, record
+from sessionsite.testing import START, in_parallel, record
 from tests import ROOT
+from tests.contract.kit import NOT_HERE, SQLContract
 from tests.harness import free_port
 from tests.harness.forking import in_child
+from tests.harness.stores import sql_store
 from tests.sessions.apps import SERVER
 from tests.sessions.own_store import KeyAndValue
 
@@ -322,14 +323,18 @@ def test_an_app_that_does_not_include_it_has_its_store_as_it_is(sqlite_url: str)
     assert app.registry.queryUtility(ISessionFactory) is factory
 
 
-class TestMeasuredStore(OwnerContract):
+class TestMeasuredStore(SQLContract):
     """It keeps both contracts."""
 
+    test_of_two_stores_one_is_sweeping = NOT_HERE
+
     @pytest.fixture
-    def store(self) -> MeasuredOwnerStore:
-        store = measured(MemoryStore(), Instruments([]))
+    def store(self, sqlite_url: str) -> Iterator[MeasuredOwnerStore]:
+        self.url = sqlite_url
+        store = measured(sql_store(sqlite_url), Instruments([]))
         assert isinstance(store, MeasuredOwnerStore)
-        return store
+        yield store
+        store.close()
 
 
 def test_a_store_that_finds_no_owners_stays_one() -> None:

@@ -30,7 +30,7 @@ def test_a_refusal_that_nothing_catches_is_one_line(
     assert capsys.readouterr() == ("", "")
     sys.excepthook(type(exc), exc, exc.__traceback__)
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("sessionsite: sessionsite.history_limit = ")
+    assert line.startswith("ConfigurationError: sessionsite.history_limit = ")
     assert printed == []
 
 

@@ -19,7 +19,6 @@ log = logging.getLogger(__name__)
 
 PAUSE = timedelta(minutes=1)
 """How long no further line tells of the same thing."""
-RECENTLY = timedelta(seconds=10)
 Line = tuple[int, str, tuple[object, ...]]
 
 
@@ -77,7 +76,9 @@ class Availability(forks.Forked):
         self._outage: _Outage | None = None  # kept for a minute after its end
         self._alone = 0  # requests that failed alone, and are in no line yet
         self._alone_logged_at: datetime | None = None
-        self._last_failure: tuple[datetime, str] | None = None
+        self.failed = 0
+        """A number that changes with each call that fails in an outage."""
+        self.last_error = ""
         self._lock = Lock()
         forks.watch(self)
 
@@ -89,13 +90,6 @@ class Availability(forks.Forked):
         """Whether the store did not answer when it was asked last."""
         outage = self._outage
         return outage is not None and outage.back_at is None
-
-    def failing(self) -> str | None:
-        """Return why requests fail just now; None if none has failed recently."""
-        last = self._last_failure
-        if not self.away or last is None or self._now() - last[0] > RECENTLY:
-            return None
-        return last[1]
 
     def ask(self, *, writes: bool) -> Asked:
         """Note that a call of the store begins."""
@@ -118,7 +112,8 @@ class Availability(forks.Forked):
             if alone:
                 lines = self._fail_alone(error, now)
             else:
-                self._last_failure = now, str(error)
+                self.failed += 1
+                self.last_error = str(error)
                 lines = self._fail(error, now, asked.writes)
         _write(lines)
         if is_new:

@@ -34,11 +34,13 @@ class HealthCheck(forks.Forked):
         self._writing: dict[str, object] = {}  # whose turn it is; no lock, which a fork could keep
         self._tried = Event()
         self._error: StoreError | None = None
+        self._failed = 0  # calls, as of our last write
+        self._contradictions = 0
 
     def ask(self) -> None:
         """Raise `StoreError` unless the store can be read and written.
 
-        Also if requests have just failed: a full disk may have room for our one row.
+        Also if requests go on to fail though we could write: a full disk may have room for our row.
         """
         self._store().load("", self._now())
         claim = object()
@@ -52,16 +54,26 @@ class HealthCheck(forks.Forked):
         self._tried.wait(_PATIENCE)
         if self._error is not None:
             raise StoreError(str(self._error)) from self._error
-        if reason := self._availability.failing():
-            raise StoreError(reason)
+        # Once is not enough: the store may be back since, and no request has found out.
+        if self._contradictions > 1 and self._availability.away:
+            raise StoreError(self._availability.last_error)
 
     def _write(self) -> None:
         try:
             self._store().try_write(self._now())
         except StoreError as exc:
             self._error = exc
+            self._contradictions = 0
         else:
             self._error = None
             self._written = monotonic()
+            self._compare()
         finally:
             self._tried.set()
+
+    def _compare(self) -> None:
+        """Count how often requests have failed between our writes, and fail still."""
+        failed, before = self._availability.failed, self._failed
+        self._failed = failed
+        goes_on = self._availability.away and failed != before
+        self._contradictions = self._contradictions + 1 if goes_on else 0

@@ -37,7 +37,10 @@ class Connector(forks.Forked):
         attempt = _Attempt(make)
         thread = Thread(target=attempt.run, name="session-store-connect", daemon=True)
         self._attempts.add(thread)
-        thread.start()
+        try:
+            thread.start()
+        except RuntimeError:  # the process may have no further thread
+            return make()
         try:
             if not wait(attempt.done.wait):
                 raise TimeoutError

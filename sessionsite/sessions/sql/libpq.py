@@ -119,7 +119,11 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
         if not out or self._inherited or self.closed:
             super().close()
             return
-        Thread(target=self._cancel_and_close, name="session-store-cancel", daemon=True).start()
+        thread = Thread(target=self._cancel_and_close, name="session-store-cancel", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the process ends, or may have no further thread
+            super().close()
 
     def _cancel_and_close(self) -> None:
         with suppress(psycopg.Error):

@@ -92,7 +92,15 @@ class PostgreSQL(Database):
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
 
     def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
-        return postgresql_faults(connection, table)
+        store_connection: Any = connection.connection.dbapi_connection
+        if store_connection.has_found_pooler:
+            yield Fault(
+                "a pooler stands between this process and the server: in transaction mode it keeps "
+                "neither prepared statements nor settings nor locks of a session, so each "
+                "statement sets its own, and LISTEN and temporary tables are lost",
+                "nothing, if that is on purpose: add ?prepare_threshold=none to the URL to say so",
+            )
+        yield from postgresql_faults(connection, table)
 
     def prepare_upgrade(self, connection: sa.Connection) -> bool:
         store_connection: Any = connection.connection.dbapi_connection

@@ -20,6 +20,7 @@ _DEFAULTS = {
     "client_encoding": ("utf8", "'utf8'", "unicode"),
 }
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_STATUS_RIGHTS = ("SELECT", "INSERT", "UPDATE")
 
 
 def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fault]:
@@ -29,13 +30,6 @@ def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fa
             "the server is a standby, and can't be written",
             "name the primary in the URL, or add target_session_attrs=read-write to it",
         )
-    if _through_pooler(connection):
-        yield Fault(
-            "a pooler stands between this process and the server: in transaction mode it keeps "
-            "neither prepared statements nor settings nor locks of a session, so each statement "
-            "sets its own, and LISTEN, WITH HOLD cursors and temporary tables are lost",
-            "nothing, if that is on purpose: add ?prepare_threshold=none to the URL to say so",
-        )
     apart = (connection.scalar(sa.text("SELECT clock_timestamp()")) - utc_now()).total_seconds()
     if abs(apart) > MAX_SECONDS_APART:
         yield Fault(
@@ -44,16 +38,21 @@ def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fa
         )
     privilege = sa.text("SELECT has_table_privilege(CAST(:name AS regclass), :right)")
     quote = connection.dialect.identifier_preparer.format_table
+    for right in _RIGHTS:
+        if not connection.scalar(privilege, {"name": quote(table), "right": right}):
+            yield Fault(
+                f"the role has no right to {right} on {table.fullname}",
+                f"GRANT {right} ON {table.fullname} TO its name",
+            )
     status = status_table(table.name, table.schema)
-    for each in (table, status):
-        if each is status and not sa.inspect(connection).has_table(status.name, status.schema):
-            continue  # an app's own migrations need not make it
-        for right in _RIGHTS:
-            if not connection.scalar(privilege, {"name": quote(each), "right": right}):
-                yield Fault(
-                    f"the role has no right to {right} on {each.fullname}",
-                    f"GRANT {right} ON {each.fullname} TO its name",
-                )
+    there = sa.text("SELECT to_regclass(:name) IS NOT NULL")
+    if connection.scalar(there, {"name": quote(status)}):  # else upgrade-db makes it
+        asked = [{"name": quote(status), "right": right} for right in _STATUS_RIGHTS]
+        if not all(connection.scalar(privilege, each) for each in asked):
+            yield Fault(
+                f"the role can't use {status.fullname}, so that /healthz commits nothing",
+                f"GRANT {', '.join(_STATUS_RIGHTS)} ON {status.fullname} TO its name",
+            )
     rows = connection.execute(
         sa.text("SELECT unnest(setconfig) FROM pg_db_role_setting WHERE setdatabase IN (0, "
                 "(SELECT oid FROM pg_database WHERE datname = current_database())) AND setrole "
@@ -67,9 +66,3 @@ def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fa
                 "pooler undoes that",
                 f"ALTER DATABASE ... RESET {name}, or ALTER ROLE ... RESET {name}",
             )
-
-
-def _through_pooler(connection: sa.Connection) -> bool:
-    """Return whether the store has found a pooler that the URL does not speak of."""
-    found: bool = connection.connection.dbapi_connection.has_found_pooler  # type: ignore[union-attr]
-    return found

@@ -14,6 +14,7 @@ from .database import Database, EngineOptions, Fault
 from .values import one_line
 from .waiting import MOMENT, Waiter, WaitingRoom, wait_alone
 
+_PATIENCE = 60_000  # milliseconds
 _Convert = Callable[[Any], Any]
 
 
@@ -85,6 +86,7 @@ class SQLite(Database):
         return True
 
     def lock_creation(self, connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE}")  # nobody waits for us
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:

@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from sessionsite.sessions import MemoryStore, StoreError
 from sessionsite.sessions.events import Teller
 from sessionsite.sessions.server import health
-from sessionsite.sessions.server.availability import RECENTLY, Availability
+from sessionsite.sessions.server.availability import Availability
 from sessionsite.sessions.server.health import HealthCheck
 from tests.harness.forking import in_child
 from tests.harness.visitor import Clock
@@ -143,24 +144,51 @@ def test_a_child_finds_out_for_itself(check: HealthCheck, store: Store) -> None:
         asking.result(60)
 
 
+def fail(availability: Availability) -> None:
+    availability.lost(StoreError("no space left"), availability.ask(writes=True), Teller())
+
+
 def test_it_is_red_while_requests_fail_though_its_own_row_can_be_written(
-    check: HealthCheck, availability: Availability, clock: Clock
+    check: HealthCheck, availability: Availability, passed: Clockwork
 ) -> None:
     """A disk that is full may have room for it."""
-    tell = Teller()
-    availability.lost(StoreError("no space left"), availability.ask(writes=True), tell)
+    check.ask()
+    fail(availability)
+    passed.seconds += health.INTERVAL
+    check.ask()  # the store may be back since
+    fail(availability)
+    passed.seconds += health.INTERVAL
+    for _ in range(2):
+        with pytest.raises(StoreError, match="no space left"):
+            check.ask()
+    fail(availability)
+    availability.answered(availability.ask(writes=False), Teller())  # which tells nothing of writes
+    passed.seconds += health.INTERVAL
     with pytest.raises(StoreError, match="no space left"):
         check.ask()
-    availability.answered(availability.ask(writes=False), tell)  # which says nothing of writes
-    with pytest.raises(StoreError, match="no space left"):
-        check.ask()
-    availability.answered(availability.ask(writes=True), tell)
+    availability.answered(availability.ask(writes=True), Teller())
     check.ask()
 
 
-def test_nor_is_it_red_for_long_where_nobody_asks(
-    check: HealthCheck, availability: Availability, clock: Clock
+def test_nor_is_it_red_for_long_where_no_request_finds_out(
+    check: HealthCheck, availability: Availability, passed: Clockwork
 ) -> None:
-    availability.lost(StoreError("no space left"), availability.ask(writes=True), Teller())
-    clock.move(RECENTLY.total_seconds() + 1)
+    for _ in range(3):
+        fail(availability)
+        passed.seconds += health.INTERVAL
+        with suppress(StoreError):
+            check.ask()
+    passed.seconds += health.INTERVAL
+    check.ask()
+
+
+def test_after_an_outage_it_is_green_at_once(
+    check: HealthCheck, availability: Availability, store: Store
+) -> None:
+    store.fault = "no answer"
+    for _ in range(3):
+        fail(availability)
+        with pytest.raises(StoreError):
+            check.ask()
+    store.fault = None
     check.ask()

@@ -80,6 +80,16 @@ def test_attempts_do_not_pile_up_without_end(monkeypatch: pytest.MonkeyPatch) ->
     assert connector.connect(lambda: 1, at_most(60)) == 1
 
 
+def test_where_no_thread_can_be_had_it_is_made_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    assert Connector().connect(lambda: 1, at_most(60)) == 1
+
+
 def test_a_name_look_up_that_takes_for_ever_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a real name server: tests/functional/outages."""
     asked = threading.Event()

@@ -203,3 +203,23 @@ def test_a_child_cancels_nothing_of_its_parents(store: SQLAlchemyStore) -> None:
 
         assert in_child(close) == 1
         assert connection.answer().ntuples == 1
+
+
+def test_where_no_thread_can_be_had_the_connection_is_closed(
+    store: SQLAlchemyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    used: list[StoreConnection] = []
+
+    def interrupt() -> None:
+        with store._connection("id-x") as connection:
+            used.append(connection)
+            monkeypatch.setattr(threading.Thread, "start", refuse)
+            connection.pgconn.send_query(b"SELECT pg_sleep(1)")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        interrupt()
+    assert used[0].closed
