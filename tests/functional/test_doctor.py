@@ -262,6 +262,24 @@ class TestTheDatabase:
         ]
         assert "a session's update fails" in output
 
+    def test_a_role_that_can_not_use_the_table_beside(
+        self, doctor: Doctor, database: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        run(database, "DROP ROLE IF EXISTS beside", "CREATE ROLE beside LOGIN PASSWORD 'beside'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE ON sessions TO beside",
+            "GRANT SELECT ON sessions_version TO beside")  # fmt: skip
+        _, _, where = database.partition("@")
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://beside:beside@{where}")
+        _, output = doctor()
+        assert any("can't use sessions_status" in fault for fault in faults(output))
+        run(database, "ALTER TABLE sessions_status RENAME TO sessions_gone",
+            "ALTER TABLE sessions_version RENAME TO sessions_version_gone")  # fmt: skip
+        _, output = doctor()
+        run(database, "ALTER TABLE sessions_gone RENAME TO sessions_status",
+            "ALTER TABLE sessions_version_gone RENAME TO sessions_version",
+            "DROP OWNED BY beside", "DROP ROLE beside")  # fmt: skip
+        assert not any("sessions_status" in fault for fault in faults(output))
+
     def test_hostile_defaults(self, doctor: Doctor, database: str) -> None:
         name = database.rpartition("/")[2]
         run(database, f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'",

@@ -4,6 +4,8 @@ import ctypes
 import json
 import os
 import signal
+import sys
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -37,7 +39,15 @@ def _tell(work: Callable[[], Any], writing: int) -> NoReturn:
 
 def fork_in_c() -> int:
     """Fork as a server in C does: Python is not told, and none of its hooks run."""
-    pid: int = ctypes.PyDLL(None).fork()  # PyDLL keeps Python's lock meanwhile
+    before = sys.getswitchinterval()
+    # A thread that asks for Python's lock just then is not there in the child, which would hand the
+    # lock over and wait for ever.
+    sys.setswitchinterval(10)
+    try:
+        time.sleep(0.01)  # whoever has asked for it gets it
+        pid: int = ctypes.PyDLL(None).fork()  # PyDLL keeps the lock meanwhile
+    finally:
+        sys.setswitchinterval(before)
     return pid
 
 

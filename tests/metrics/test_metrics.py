@@ -339,6 +339,7 @@ class TestMeasuredStore(SQLContract):
 
 def test_a_store_that_finds_no_owners_stays_one() -> None:
     store = measured(KeyAndValue(), Instruments([]))
+    store.try_write(START)
     assert not isinstance(store, OwnerStore)
     assert (store.connections(), store.count_expired(START)) == (None, None)
     store.note_sweep(Sweep(START, 1, 0.5))  # which this store does not keep

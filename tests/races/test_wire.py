@@ -83,7 +83,8 @@ def test_so_does_a_page_of_the_site(
 def test_a_thousand_reads_in_the_reissue_time_write_nothing(
     directory: Path, keeper: GateKeeper, postgres: Postgres
 ) -> None:
-    one_connection = {"session.sqlalchemy.pool_size": "1"}  # none is opened while they count
+    # None is opened while they count.
+    one_connection = {"session.sqlalchemy.pool_size": "1", "session.max_waiting": "10"}
     with (
         counted(directory, keeper, postgres, "views", one_connection) as (site, wire),
         site.crowd(10) as crowd,

@@ -137,7 +137,7 @@ class Lease:
         if not locked or connection.in_transaction:
             self._pooled.invalidate(exc)  # its state is unknown, and errors are rare
         reason = self._access.explain(exc)
-        if lost and not database.is_unreplicated(exc):
+        if not database.is_unreplicated(exc) and lost:
             raise LostConnectionError(reason) from exc
         if database.is_time_out(exc) and self._waits:
             self._breakers[-1].timed_out(self.key, reason)

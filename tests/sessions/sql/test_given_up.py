@@ -223,3 +223,40 @@ def test_where_no_thread_can_be_had_the_connection_is_closed(
     with pytest.raises(ZeroDivisionError):
         interrupt()
     assert used[0].closed
+
+
+@pytest.mark.parametrize("call", [0, 1], ids=["at its beginning", "at its end"])
+def test_a_connection_that_breaks_around_work_on_many_rows_is_no_other_error(
+    store: SQLAlchemyStore, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    calls: list[Any] = []
+    limit = StoreConnection.limit
+
+    def breaks(connection: StoreConnection, limits: Any) -> None:
+        calls.append(limits)
+        if len(calls) == call + 1:
+            raise psycopg.OperationalError("the connection is lost")
+        limit(connection, limits)
+
+    monkeypatch.setattr(StoreConnection, "limit", breaks)
+    with pytest.raises(StoreError, match="the connection is lost"):
+        store.count_expired(START)
+    monkeypatch.undo()
+    assert store.count_expired(START) == 0
+
+
+def test_a_connection_that_can_not_be_prepared_is_closed(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[StoreConnection] = []
+
+    def fail(connection: StoreConnection, limits: Any) -> None:
+        made.append(connection)
+        raise psycopg.OperationalError("no answer")
+
+    monkeypatch.setattr(StoreConnection, "prepare", fail)
+    store = sql_store(postgres_url, create_table=False)
+    with pytest.raises(StoreError, match="no answer"):
+        store.delete("id-a")
+    assert made[0].closed
+    store.close()

@@ -145,6 +145,15 @@ def test_the_wait_ends_and_is_no_outage(make_store: MakeStore) -> None:
     assert in_parallel(3, lambda _: store.load("id-a", START)) == [None] * 3
 
 
+def test_a_pool_without_patience_does_not_wait(make_store: MakeStore) -> None:
+    store = make_store(pool_timeout="0")
+    with ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(store._connection("id-x"))
+        with pytest.raises(StoreError, match=r"no other is to be had: .*too many connections"):
+            store.load("id-a", START)
+
+
 def test_where_the_pool_is_at_its_own_limit_it_is_no_outage_either(make_store: MakeStore) -> None:
     store = make_store(timeout=1, pool_size="2")
 

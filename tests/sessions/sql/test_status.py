@@ -60,6 +60,8 @@ def test_without_the_table_the_store_is_asked_in_another_way(store: SQLAlchemySt
     store.try_write(START)
     store.note_sweep(Sweep(START, 1, 0.1))
     assert store.last_sweep() is None
+    run(store, "DROP TABLE sessions_version")
+    assert store.remark() is None  # all that requests need is there
     run(store, "DROP TABLE sessions")
     with pytest.raises(StoreError, match="init-db"):
         store.try_write(START)
@@ -76,6 +78,17 @@ def test_where_nothing_can_be_written_that_is_said(store: SQLAlchemyStore, url: 
         store.try_write(START)
     with pytest.raises(StoreError, match="room"):
         store.note_sweep(Sweep(START, 1, 0.1))
+
+
+def test_a_store_that_is_away_has_no_pruning_to_tell_of(
+    store: SQLAlchemyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise StoreError("no answer")
+
+    monkeypatch.setattr(store, "_fetch", fail)
+    with pytest.raises(StoreError, match="no answer"):
+        store.last_sweep()
 
 
 def test_the_table_can_be_described_for_an_apps_own_migrations() -> None:
