@@ -1,5 +1,8 @@
-"""Signed cookie values: one WebOb `SignedSerializer` per secret."""
+"""Signed cookie values, in WebOb's format: the HMAC, and then what it signs, in Base64 for URLs."""
 
+import base64
+import binascii
+import hmac
 import re
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -7,6 +10,7 @@ from typing import Any, Protocol
 from webob.cookies import SignedSerializer
 
 _BASE64 = re.compile(rb"[A-Za-z0-9_-]+")
+_SIZE = 64  # bytes of an HMAC with SHA-512
 
 
 class Serializer(Protocol):
@@ -21,25 +25,36 @@ class RotatingSigner:
 
     So a secret is rotated with nobody logged out: put the new one in front, and take the old
     one away once every cookie that it signed has run out.
+
+    WebOb makes the keys of the secrets. But its `SignedSerializer` begins each HMAC with the key,
+    in Python, which takes more than twice as long as what OpenSSL does of it.
     """
 
     def __init__(self, secrets: Sequence[str], salt: str, serializer: Serializer) -> None:
-        self._signers = [
-            SignedSerializer(secret, salt, "sha512", serializer=serializer) for secret in secrets
-        ]
+        keys = (SignedSerializer(secret, salt).salted_secret for secret in secrets)
+        self._begun = [hmac.new(key, digestmod="sha512") for key in keys]
+        self._serializer = serializer
 
     def dumps(self, appstruct: Any) -> bytes:
-        signed: bytes = self._signers[0].dumps(appstruct)
-        return signed
+        signed = self._serializer.dumps(appstruct)
+        return base64.urlsafe_b64encode(_signature(self._begun[0], signed) + signed).rstrip(b"=")
 
     def loads(self, bstruct: bytes) -> Any:
         """Return what was signed. Raises ValueError if none of the secrets signed it."""
         if not _BASE64.fullmatch(bstruct):  # Python's decoder passes over any other character
             raise ValueError("Badly formed base64 data")
-        *others, last = self._signers
-        for signer in others:
-            try:
-                return signer.loads(bstruct)
-            except ValueError:
-                continue
-        return last.loads(bstruct)
+        try:
+            decoded = base64.urlsafe_b64decode(bstruct + b"=" * (-len(bstruct) % 4))
+        except binascii.Error as exc:
+            raise ValueError(f"Badly formed base64 data: {exc}") from exc
+        signature, signed = decoded[:_SIZE], decoded[_SIZE:]
+        for begun in self._begun:
+            if hmac.compare_digest(_signature(begun, signed), signature):
+                return self._serializer.loads(signed)
+        raise ValueError("Invalid signature")
+
+
+def _signature(begun: hmac.HMAC, signed: bytes) -> bytes:
+    with_key = begun.copy()
+    with_key.update(signed)
+    return with_key.digest()
