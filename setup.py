@@ -10,6 +10,8 @@ REQUIRES = [
     # the steps of `sessionsite upgrade-db`; a server loads it only to create its table
     "alembic >= 1.16",
     "click >= 8.2",
+    "Jinja2 >= 3.1",
+    "MarkupSafe >= 3",
     "psycopg[binary] >= 3.2",
     "pyramid >= 2.1",
     "pyramid-jinja2 >= 2.10",

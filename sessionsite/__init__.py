@@ -14,9 +14,8 @@ from .sessions import expand_environment
 def main(global_config: dict[str, str], **settings: Any) -> Router:
     """Return the WSGI app that an `[app:main]` section describes. Raises `ConfigurationError`."""
     with Configurator(settings=with_secret(expand_environment(settings))) as config:
-        config.add_settings({"jinja2.trim_blocks": True, "jinja2.lstrip_blocks": True})
         config.include(".settings")
-        config.include("pyramid_jinja2")
+        config.include(".rendering")
         config.include(".sessions")
         config.include(".request")
         config.include(".history")

@@ -39,6 +39,7 @@ IMPORTS = {
     "routes": set(),
     "views": {"routes", "session_info"} | SITE,
     "session_info": SITE,
+    "rendering": set(),
     "static_files": set(),
     "request": {"history", "routes"},
     "history": SITE,
