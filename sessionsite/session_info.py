@@ -1,12 +1,15 @@
-"""What a page tells a visitor about the session: "Your session", and About's settings."""
+"""What a page tells a visitor about the session: the history, "Your session", About's settings."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from markupsafe import Markup, escape
 from pyramid.request import Request
 
 from .sessions import ISavedSession, IStoredSession, describe
 
+LINKS = ("http://", "https://")
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
 
@@ -17,6 +20,20 @@ class Detail(NamedTuple):
     text: str
     moment: str = ""
     """The time that `text` tells, in UTC, for `<time datetime>`; empty where it tells none."""
+
+
+def history_items(history: Sequence[str]) -> Markup:
+    """Return the visits as items of a list.
+
+    All are escaped at once: to escape each one twice, in a template's loop, takes four times as
+    long. No visit holds a NUL, which no page can hold.
+    """
+    items = []
+    # An edited row may hold a "javascript:" URL, which is shown as text.
+    for url, text in zip(history, str(escape("\0".join(history))).split("\0"), strict=True):
+        shown = f'<a href="{text}">{text}</a>' if url.startswith(LINKS) else text
+        items.append(f"<li>{shown}</li>")
+    return Markup("\n".join(items))  # noqa: S704  # it is escaped
 
 
 def session_details(request: Request, now: datetime | None = None) -> list[Detail]:

@@ -13,12 +13,10 @@ from pyramid.response import FileResponse, Response
 from pyramid.view import exception_view_config, notfound_view_config, view_config
 
 from .routes import links
-from .session_info import policy, session_details
+from .session_info import history_items, policy, session_details
 from .sessions import RETRY_AFTER, StoreError, ping, remark
 
 log = logging.getLogger(__name__)
-
-LINKS = ("http://", "https://")
 
 # Set in the environment once the 500 page has logged its error, for the gate.
 LOGGED = "sessionsite.error_logged"
@@ -34,11 +32,12 @@ FAVICON = AssetResolver().resolve("sessionsite:static/favicon.ico").abspath()
 def page(request: Request, title: str) -> dict[str, Any]:
     """Return what every page shows; only a visit gets the form, its token and the messages."""
     session = request.session if request.has_sessions and request.may_be_visit else None
+    history = request.history
     return {
         "title": title,
         "links": links(request),
-        # An edited row may hold a "javascript:" URL, which is shown as text.
-        "history": [(url, url.startswith(LINKS)) for url in request.history],
+        "history": history_items(history) if history else "",
+        "visits": len(history),
         "viewed": request.is_in_front,
         "limit": request.registry.site.history_limit,
         "details": session_details(request) if session is not None else [],

@@ -13,7 +13,7 @@ import sessionsite
 import sessionsite.views
 from benchmarks import PRODUCTION
 from benchmarks.peers.visit import LIMIT, visit
-from sessionsite.session_info import Detail
+from sessionsite.session_info import Detail, history_items
 
 URLS = [f"https://bench.example/{path}" for path in ("contact", "about", "")]
 POLICY = {
@@ -29,7 +29,8 @@ POLICY = {
 
 shown = visit({"history": URLS * LIMIT}, URLS[-1], "")
 visits = {
-    "history": [(url, True) for url in shown["history"]],
+    "history": history_items(shown["history"]),
+    "visits": LIMIT,
     "viewed": True,
     "details": [Detail(**{"moment": "", **detail}) for detail in shown["details"]],
     "csrf_token": shown["csrf_token"],
