@@ -43,7 +43,7 @@ def record_visit(
     query string, or not at all. `max_bytes` of None is no limit.
     """
     visits = [url, *history][:limit]
-    if max_bytes is None or _json_size(visits) <= max_bytes:
+    if max_bytes is None or _is_small(visits, max_bytes) or _json_size(visits) <= max_bytes:
         return visits
     if _json_size([url]) > max_bytes:
         url = url.partition("?")[0]
@@ -79,6 +79,12 @@ def is_overfull(session: Mapping[str, Any], description: SessionDescription | No
 
 def _room(max_bytes: int) -> int:
     return max(max_bytes - BESIDE, max_bytes // 2)
+
+
+def _is_small(visits: list[str], max_bytes: int) -> bool:
+    """Return whether the JSON text of `visits` fits in any case; if not, it has to be made."""
+    # JSON takes at most 12 bytes for a character, and quotes, a comma and a space for a text.
+    return 12 * sum(map(len, visits)) + 4 * len(visits) + 2 <= max_bytes
 
 
 def _json_size(value: Any) -> int:

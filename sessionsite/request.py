@@ -45,9 +45,9 @@ class SiteRequest(Request):  # type: ignore[misc]  # untyped base
         """
         if not self._is_of_a_page() or self.method != "GET":
             return False
-        if self.headers.get("Sec-Fetch-Dest", "document") != "document":
+        if self.environ.get("HTTP_SEC_FETCH_DEST", "document") != "document":
             return False
-        purpose = re.split("[;,]", self.headers.get("Sec-Purpose", ""))[0]
+        purpose = re.split("[;,]", self.environ.get("HTTP_SEC_PURPOSE", ""))[0]
         return purpose.strip().lower() != "prefetch"
 
     @reify

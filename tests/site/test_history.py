@@ -34,6 +34,14 @@ def test_one_that_is_too_long_even_so_is_left_out() -> None:
     assert record_visit(["b", "a"], url, limit=2, max_bytes=50) == ["b", "a"]
 
 
+@pytest.mark.parametrize("text", ["\U0001f600" * 10, "\x7f" * 20, "a" * 120])
+def test_what_fits_is_told_by_the_bytes_of_its_json(text: str) -> None:
+    size = len(json.dumps([text]))
+    assert size == 124
+    assert record_visit([], text, limit=1, max_bytes=size) == [text]
+    assert record_visit([], text, limit=1, max_bytes=size - 1) == []
+
+
 def test_it_changes_nothing_in_place() -> None:
     history = ["b", "a"]
     record_visit(history, "c", limit=1, max_bytes=10)
