@@ -49,7 +49,7 @@ class CookieCleaner:
         if not header:
             return
         environ["HTTP_COOKIE"] = readable_cookies(header)
-        if self._joined is not None and self._joined.search(header):
+        if "," in header and self._joined is not None and self._joined.search(header):
             self._joined = None
             log.warning(
                 "The session cookie stands behind a comma and was ignored: if the server joins "

@@ -38,7 +38,7 @@ class CookieHeader:
             if name.strip(_SPACE) == self._name:
                 # No value of ours has a comma: one that is there begins another header.
                 values.append(_unquoted(value.partition(",")[0].strip(_SPACE)))
-        if not self._warned_of_commas and self._joined.search(header):
+        if "," in header and not self._warned_of_commas and self._joined.search(header):
             self._warned_of_commas = True
             log.warning(
                 "A cookie named %s stands behind a comma and was ignored: if the server joins "

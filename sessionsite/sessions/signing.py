@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from webob.cookies import SignedSerializer
 
 _BASE64 = re.compile(rb"[A-Za-z0-9_-]+")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_PADDING = (b"", b"===", b"==", b"=")
 _SIZE = 64  # bytes of an HMAC with SHA-512
 
 
@@ -44,7 +46,7 @@ class RotatingSigner:
         if not _BASE64.fullmatch(bstruct):  # Python's decoder passes over any other character
             raise ValueError("Badly formed base64 data")
         try:
-            decoded = base64.urlsafe_b64decode(bstruct + b"=" * (-len(bstruct) % 4))
+            decoded = binascii.a2b_base64(bstruct.translate(_STANDARD) + _PADDING[len(bstruct) % 4])
         except binascii.Error as exc:
             raise ValueError(f"Badly formed base64 data: {exc}") from exc
         signature, signed = decoded[:_SIZE], decoded[_SIZE:]

@@ -19,7 +19,7 @@ from ..opening import open_session
 from ..own import MAX_SECONDS
 from ..settings import ServerSettings
 from ..store import MalformedRecordError, Record, SessionStore, StoreError, check_store, utc_now
-from .availability import Availability
+from .availability import Asked, Availability
 from .expiry import Expiry
 from .health import HealthCheck
 from .old_sessions import OldFactory, OldSessions
@@ -90,7 +90,7 @@ class ServerSessionFactory:
             raise StoreError(str(failed)) from failed
         asked = self.availability.ask(writes=False)
         try:
-            return self._open(request, tell)
+            return self._open(request, tell, asked)
         except StoreError as exc:
             request.environ[_LOAD_ERROR] = exc
             self.availability.lost(exc, asked, tell)
@@ -103,16 +103,16 @@ class ServerSessionFactory:
         """
         self._health.ask()
 
-    def _open(self, request: Request, tell: Teller) -> ServerSession:
+    def _open(self, request: Request, tell: Teller, asked: Asked) -> ServerSession:
         presented = self.cookie.read(request)
         now = self.now()
-        asked = self.availability.ask(writes=False)
         found = [self._find(credentials, now) for credentials in presented[:MAX_COOKIES]]
         if presented:
             self.availability.answered(asked, tell)
         known = [each for each in found if each is not None]
         # Of two tokens of one session the current one counts, wherever its cookie stands.
-        known.sort(key=lambda each: each.standing is Standing.CURRENT)
+        if len(known) > 1:
+            known.sort(key=lambda each: each.standing is Standing.CURRENT)
         live = {each.record.id: each for each in known if each.standing.opens}
         if len(live) > 1 or len(presented) > MAX_COOKIES:
             log.warning(
@@ -252,10 +252,11 @@ class ServerSessionFactory:
 
 def _plausible(record: Record) -> bool:
     """Return whether one can reckon with the record's numbers; a hand may have put in any."""
-    times = (record.created_at, record.seen_at, record.rotated_at)
+    for time in (record.created_at, record.seen_at, record.rotated_at):
+        if time is not None and not _FIRST < time < _LAST:
+            return False
     return (
         record.version < _LAST_VERSION
-        and all(time is None or _FIRST < time < _LAST for time in times)
         and (record.timeout is None or 0 <= record.timeout <= MAX_SECONDS)
         and (record.lifetime is None or 0 <= record.lifetime <= MAX_SECONDS)
     )

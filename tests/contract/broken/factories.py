@@ -106,8 +106,8 @@ def open_any_row(patch: Patch) -> None:
 def adopt(patch: Patch) -> None:
     open_ = ServerSessionFactory._open
 
-    def opened(self: Any, request: Any, tell: Any) -> Any:
-        session = open_(self, request, tell)
+    def opened(self: Any, request: Any, tell: Any, asked: Any) -> Any:
+        session = open_(self, request, tell, asked)
         if session.new and (presented := self.cookie.read(request)):
             session._row.id = presented[0].id
             tokens = [presented[0].token]
