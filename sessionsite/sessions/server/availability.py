@@ -22,7 +22,7 @@ PAUSE = timedelta(minutes=1)
 Line = tuple[int, str, tuple[object, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # a frozen one takes twice as long to make, at each request
 class Asked:
     """A call of the store that is under way."""
 
