@@ -93,9 +93,14 @@ def policy(request: Request) -> dict[str, Any]:
 
 def duration(seconds: float) -> str:
     """Return `seconds` in the largest unit that fits, rounded: "20 minutes"."""
-    # a visitor reads "1 hour", not "60 minutes", for a second less than an hour
-    unit, size = next((u for u in _UNITS if seconds >= u[1] * 0.995), _UNITS[-1])
-    count = round(seconds / size)
+    for unit, size in _UNITS:
+        # a visitor reads "1 hour", not "60 minutes", for a second less than an hour
+        if seconds >= size * 0.995:
+            return _counted(round(seconds / size), unit)
+    return _counted(round(seconds), "second")
+
+
+def _counted(count: int, unit: str) -> str:
     return f"{count} {unit}{'' if count == 1 else 's'}"
 
 

@@ -1,11 +1,14 @@
-"""Times as the session's panel tells them."""
+"""Times as the session's panel tells them, and the visits as items of a list."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markupsafe import escape
 
-from sessionsite.session_info import duration, relative
+from sessionsite.session_info import duration, history_items, relative
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -31,3 +34,18 @@ def test_a_session_without_idle_time_out_tells_no_such_end(make_site: Any) -> No
     page = site.visitor().get("/about")
     assert "Started" in page.text
     assert "Ends if unused" not in page.text
+
+
+VISITS = st.text(st.characters(exclude_characters="\0") | st.sampled_from("<>&\"'"))
+
+
+@given(st.lists(VISITS | VISITS.map("https://{}".format), min_size=1))
+def test_each_visit_is_escaped_and_only_http_is_a_link(history: list[str]) -> None:
+    expected = []
+    for url in history:
+        text = escape(url)
+        linked = url.startswith(("http://", "https://"))
+        expected.append(f'<li><a href="{text}">{text}</a></li>' if linked else f"<li>{text}</li>")
+    items = history_items(history)
+    assert items == "\n".join(expected)
+    assert escape(items) == items
