@@ -10,7 +10,7 @@ PYTEST = -m pytest -n auto --dist worksteal
 .DEFAULT_GOAL = help
 .PHONY: help serve check test test-all fuzz soak lint format coverage screenshots constraints clean
 .PHONY: bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries
-.PHONY: bench-metrics races
+.PHONY: bench-metrics bench-visit races
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -63,6 +63,7 @@ BENCHMARK_bench-growth = store.growth
 BENCHMARK_bench-care = store.care
 BENCHMARK_bench-libraries = libraries
 BENCHMARK_bench-metrics = metrics
+BENCHMARK_bench-visit = visit
 BENCHMARK_races = races
 
 bench: ## the site beside its peers
@@ -72,9 +73,10 @@ bench-store: ## the store beside pgbench, and what each layer of it costs
 bench-growth: ## the store on tables of up to ten million rows
 bench-care: ## what to set on the table, and how to get its space back
 bench-libraries: ## what we do by hand beside the libraries that could do it
+bench-visit: ## a visit in one thread without a server; ARGS="--against DIR" beside another checkout
 bench-metrics: ## the metrics of a run with an outage, drawn: docs/metrics.svg
 races: ## the races that sessions lose, here and in the peers
-bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries bench-metrics races: $(VENV)/.test
+bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries bench-metrics bench-visit races: $(VENV)/.test
 	$(BIN)/python -m benchmarks.$(BENCHMARK_$@) $(ARGS)
 
 $(VENV)/.venv:

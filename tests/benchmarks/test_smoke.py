@@ -78,6 +78,15 @@ def test_store_reports_its_rate_and_what_each_layer_costs(tmp_path: Path) -> Non
     assert float(row(table, "the whole store")[1]) > 0
 
 
+def test_visit_reports_what_a_session_adds_beside_another_checkout(tmp_path: Path) -> None:
+    needs()
+    table = report("visit", f"--quick --against {ROOT}", tmp_path / "report.md")
+    for store in ("memory", "SQLite", "PostgreSQL"):
+        for text in ("a visit", "the same view opens and saves it"):
+            now, before, ratio = (float(cell) for cell in row(table, f"{store}: {text}")[1:])
+            assert min(now, before, ratio) > 0
+
+
 def test_care_reports_what_a_setting_does_and_what_a_crash_leaves(tmp_path: Path) -> None:
     needs("pgbench")
     table = report("store.care", "--quick", tmp_path / "report.md")

@@ -1,11 +1,13 @@
 """Jinja as the site sets it up."""
 
+from typing import Any
+
 from pyramid.config import Configurator
 from pyramid.renderers import render
 
 import sessionsite.rendering
 
-PAGE = {
+PAGE: dict[str, Any] = {
     "title": "Ä",
     "links": {"pages": [], "forget": "", "stylesheet": "", "icon": ""},
     "advice": "<&>",
