@@ -1,6 +1,6 @@
-"""What a visit costs without a server, and where: `python -m benchmarks.visit`.
+"""What a visit costs in one thread, without a server: `python -m benchmarks.visit`.
 
-Two processes at most serve requests to themselves, in turns: one with this checkout's code, one
+One process or two serve requests to themselves, in turns: one with this checkout's code, one
 with that of `--against`. The table goes to VISIT.md.
 """
 
