@@ -17,11 +17,12 @@ from ..sessions import (
     session_factory,
 )
 from ..sessions.server import store_from_settings
+from ..sessions.sql_settings import PREFIX, SQL_SECTIONS
 
 SERVER_FACTORY = "sessionsite.sessions.server.session_factory_from_settings"
 AUDIT, EVENTS = "sessionsite.sessions.audit", "sessionsite.sessions.events"
 # The keys that say which store it is, and where; they hold no secret that signs.
-STORE_KEYS = ("session.store", "session.sql.", "session.sqlalchemy.")
+STORE_KEYS = tuple(f"{PREFIX}{each}" for each in ("store", *SQL_SECTIONS))
 
 
 def read_settings(config_uri: str) -> dict[str, str]:

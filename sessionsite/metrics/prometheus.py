@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from ..sessions import ConfigurationError
+from ..sessions.once import OncePerProcess
 from .instruments import BUCKETS, Add, Counter, Gauge, Histogram, Instrument, Read
 from .settings import PREFIX, Address
 
@@ -40,8 +41,7 @@ class Prometheus:
         for collector in (client.ProcessCollector, client.PlatformCollector):
             collector(registry=self.registry)
         self._address = address
-        self._claims: dict[int, object] = {}
-        self._pid = 0  # of the process that listens
+        self._once = OncePerProcess("Metrics", self._listen)
 
     def counter(self, what: Counter) -> Add:
         labels = [what.value.label] if what.value.label else []
@@ -86,16 +86,10 @@ class Prometheus:
         )
 
     def serve(self, event: object) -> None:
-        """Listen, if this process does not yet: at its first request, since no thread survives a
-        fork, and a script that makes the app serves nobody.
-        """
-        pid = os.getpid()
-        if self._pid == pid:
-            return
-        claim = object()
-        if self._claims.setdefault(pid, claim) is not claim:
-            return
-        self._pid = pid
+        """Listen, if this process does not yet."""
+        self._once.serve()
+
+    def _listen(self) -> None:
         host, ports = self._address.host, self._address.ports
         for port in ports:
             with suppress(OSError):

@@ -23,9 +23,10 @@ from webob import Response as WebObResponse
 from .error_page import drop, error_page, mark_unavailable, store_failure
 from .events import Teller
 from .interfaces import server_factory
+from .once import OncePerProcess
 from .opened import OPENED_KEY, Opened
 from .payload import PayloadError
-from .pruner import Pruner, PrunerStart
+from .pruner import Pruner
 from .response import prevent_caching
 from .retry import IBeforeRetry
 from .store import HeadersSentError, SessionLimitError, StoreError
@@ -108,7 +109,7 @@ def _page(exc: Exception, environ: Environ, router: Router, request: Request | N
 
 def _stand_around(event: ApplicationCreated) -> None:
     app = event.app
-    start_once = PrunerStart(lambda: _start_pruner(app.registry))
+    start_once = OncePerProcess("Session pruner", lambda: _start_pruner(app.registry))
     # Not `config.set_execution_policy`: pyramid_retry sets that one, and both would conflict.
     app.execution_policy = save_policy(app.execution_policy, start_once.serve)
 

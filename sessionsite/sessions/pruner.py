@@ -1,7 +1,4 @@
-"""Deletes expired rows: `prune_all` at once, `Pruner` now and then from inside the server.
-
-`PrunerStart` starts one `Pruner` in each process that serves requests.
-"""
+"""Deletes expired rows: `prune_all` at once, `Pruner` now and then from inside the server."""
 
 import atexit
 import logging
@@ -10,7 +7,6 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
-from . import forks
 from .events import EndReason, SessionEnded, Teller
 from .own import RESERVED_OWNER
 from .owner_store import OwnerStore, SessionSummary
@@ -141,34 +137,3 @@ class Pruner(threading.Thread):
     def stop(self) -> None:
         """End the thread, after the batch that is under way; `join` waits for it."""
         self._stopped.set()
-
-
-class PrunerStart:
-    """Calls `start` once in each process, when the process serves its first request.
-
-    It is too early when the app is made. A server that forks (gunicorn's master, Celery's parent),
-    pshell and scripts load the app and serve no request, and no thread survives a fork.
-    """
-
-    def __init__(self, start: Callable[[], None]) -> None:
-        """`start` starts a `Pruner`."""
-        self._start = start
-        self._pid = 0  # no process's
-        self._claims: dict[int, object] = {}
-
-    def serve(self) -> None:
-        """Note that this process serves a request."""
-        if self._pid == forks.pid:
-            return
-        forks.notice()
-        pid = forks.pid
-        claim = object()
-        # The first of several threads; not a lock, which a fork could leave taken.
-        if self._claims.setdefault(pid, claim) is claim:
-            try:
-                self._start()
-            except RuntimeError as exc:  # the process may have no further thread
-                log.warning("Session pruner: %s; the next request tries again", exc)
-                del self._claims[pid]
-                return
-        self._pid = pid

@@ -13,7 +13,8 @@ from webtest import TestApp
 
 from sessionsite.sessions import StoreError, Sweep
 from sessionsite.sessions.memory import MemoryStore
-from sessionsite.sessions.pruner import PRUNE_BATCH, Pruner, PrunerStart, prune_all
+from sessionsite.sessions.once import OncePerProcess
+from sessionsite.sessions.pruner import PRUNE_BATCH, Pruner, prune_all
 from sessionsite.testing import START, in_parallel, record
 from tests.harness import free_port
 from tests.harness.forking import in_child
@@ -326,7 +327,7 @@ def test_of_first_requests_at_once_one_starts_it() -> None:
         in_parallel(4, lambda _: start_once.serve())  # while the first one is still at it
 
     started: list[int] = []
-    start_once = PrunerStart(start)
+    start_once = OncePerProcess("Session pruner", start)
     start_once.serve()
     assert started == [1]
 
@@ -342,7 +343,7 @@ def test_a_pruner_that_can_not_start_fails_no_request_and_the_next_one_tries_aga
         if tries[-1]:
             raise tries[-1]
 
-    start_once = PrunerStart(start)
+    start_once = OncePerProcess("Session pruner", start)
     for _ in range(3):
         start_once.serve()
     assert len(tries) == 2

@@ -32,7 +32,7 @@ IMPORTS = {
                 "metrics.watching"} | SITE,
     "metrics.settings": {"sessions.ini"},
     "metrics.instruments": set(),
-    "metrics.prometheus": {"metrics.instruments", "metrics.settings"} | SITE,
+    "metrics.prometheus": {"metrics.instruments", "metrics.settings", "sessions.once"} | SITE,
     "metrics.otel": {"metrics.instruments"},
     "metrics.measured": {"metrics.instruments"} | SITE,
     "metrics.watching": {"metrics.instruments", "metrics.measured"} | SITE,
@@ -60,7 +60,7 @@ IMPORTS = {
     "testing.visitor": set(),
     "cli": {"cli.doctor", "cli.group", "cli.secret", "cli.sessions", "cli.table"} | SITE,
     "cli.group": set(),
-    "cli.config": {"secret_file", "sessions.server"} | SITE,
+    "cli.config": {"secret_file", "sessions.server", "sessions.sql_settings"} | SITE,
     "cli.secret": {"cli.group"},
     "cli.table": {"cli.config", "cli.group", "sessions.sql"} | SITE,
     "sessions": {
@@ -127,8 +127,7 @@ IMPORTS = {
     "sessions.cookie_header": set(),
     "sessions.memory": {"sessions.forks", "sessions.own", "sessions.owner_store", "sessions.store"},
     "sessions.pruner": {
-        "sessions.events", "sessions.forks", "sessions.own", "sessions.owner_store",
-        "sessions.store",
+        "sessions.events", "sessions.own", "sessions.owner_store", "sessions.store",
     },
     "sessions.response": {"sessions.settings"},
     "sessions.description": {"sessions.interfaces", "sessions.settings"},
@@ -144,9 +143,9 @@ IMPORTS = {
         "sessions.store", "sessions.stream",
     },
     "sessions.policy": {
-        "sessions.error_page", "sessions.events", "sessions.interfaces", "sessions.opened",
-        "sessions.payload", "sessions.pruner", "sessions.response", "sessions.retry",
-        "sessions.store", "sessions.stream",
+        "sessions.error_page", "sessions.events", "sessions.interfaces", "sessions.once",
+        "sessions.opened", "sessions.payload", "sessions.pruner", "sessions.response",
+        "sessions.retry", "sessions.store", "sessions.stream",
     },
     "sessions.tween": {"sessions.error_page"},
     "sessions.cookie": {
@@ -158,6 +157,7 @@ IMPORTS = {
         "sessions.cookie_state", "sessions.data", "sessions.interfaces", "sessions.own",
         "sessions.payload", "sessions.response", "sessions.settings", "sessions.store",
     },
+    "sessions.once": {"sessions.forks"},
     "sessions.server": {
         "sessions.ini", "sessions.owner_store", "sessions.server.factory",
         "sessions.server.old_factory", "sessions.settings", "sessions.sql", "sessions.sql_settings",
