@@ -84,7 +84,7 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
     """The request that has leased the connection; None: no wait that counts."""
     has_found_pooler = False
     tell_of_pooler: Callable[[str], None] = staticmethod(lambda reason: None)
-    """Told the reason why a pooler must stand between."""
+    """Told the reason by `find_pooler`."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,10 +142,14 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
             self.pgconn.send_query(b"SELECT pg_catalog.pg_backend_pid()")
             (pid,) = self._received(self._deadline())
             if int(pid.get_value(0, 0) or 0) != self.pgconn.backend_pid:
-                self.prepare_threshold = None
-                self.has_found_pooler = True
-                self.tell_of_pooler("the process id is none of the server's")
+                self.find_pooler("the process id is none of the server's")
         self.limit(limits)
+
+    def find_pooler(self, reason: str) -> None:
+        """Go without prepared statements from now on, since a pooler must stand between."""
+        self.prepare_threshold = None
+        self.has_found_pooler = True
+        self.tell_of_pooler(reason)
 
     def limit(self, limits: Limits) -> None:
         """Have the statements that follow keep to `limits`. One round trip, or none."""

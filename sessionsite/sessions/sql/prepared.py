@@ -97,9 +97,7 @@ class PostgreSQLStatement:
         try:
             result = self._result(connection, arguments)
         except LOST as exc:
-            connection.prepare_threshold = None
-            connection.has_found_pooler = True
-            connection.tell_of_pooler(one_line(exc))
+            connection.find_pooler(one_line(exc))
             if connection.in_transaction:  # the caller has to begin anew
                 raise
             result = self._result(connection, arguments)

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from functools import partial
 from threading import get_ident
 from typing import Any
 
@@ -69,7 +68,7 @@ class PruningRunner(StatementRunner):
     ) -> Sequence[Sequence[Any]]:
         statements = self._statements
         values = {"since": since, "now": now, "batch": min(limit, MAX_LIMIT)}
-        rows = self._again(partial(self._fetch, None, statement, values, writes=True))
+        rows = self._fetch(None, statement, values, writes=True)
         held = self._held.get(get_ident())
         if held is not None and not self._database.keeps_locks(held):
             assert statements.sweep_once is not None

@@ -98,9 +98,13 @@ class StatementRunner(forks.Forked):
         writes: bool = False,
     ) -> Sequence[Sequence[Any]]:
         """Run one statement, return the rows that it read or wrote. `key`: see `Lease`."""
-        with self._connection(key, writes=writes) as connection:
-            rows, _ = statement.run(connection, values)
-        return rows
+
+        def work() -> Sequence[Sequence[Any]]:
+            with self._connection(key, writes=writes) as connection:
+                rows, _ = statement.run(connection, values)
+            return rows
+
+        return self._again(work)
 
     def _connection(self, key: str | None, *, writes: bool = True) -> AbstractContextManager[Any]:
         """Lease a connection."""

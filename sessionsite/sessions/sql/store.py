@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from types import NoneType
 from typing import Any, TypeVar
 
@@ -206,7 +205,7 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
         *,
         writes: bool = False,
     ) -> list[SessionSummary]:
-        rows = self._again(partial(self._fetch, key, statement, values, writes=writes))
+        rows = self._fetch(key, statement, values, writes=writes)
         return [SessionSummary(*row) for row in rows]
 
 
