@@ -84,6 +84,18 @@ def row(name: str) -> Record:
     return record(name, owner="user:42", expires_at=None)
 
 
+def end(config: Path, url: str) -> "subprocess.CompletedProcess[str]":
+    """What `sessionsite end` does to a session."""
+    return subprocess.run(
+        [SCRIPT, "end", config, "id-a"],
+        env=os.environ | {"DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
 @pytest.mark.parametrize("kept", [True, False])
 def test_the_command_writes_to_the_audit_log_that_the_ini_file_has(
     url: str, tmp_path: Path, kept: bool
@@ -92,15 +104,8 @@ def test_the_command_writes_to_the_audit_log_that_the_ini_file_has(
     store.create(row("a"))
     store.close()
     path = config(tmp_path, AUDIT) if kept else config(tmp_path)
-    done = subprocess.run(
-        [SCRIPT, "end", path, "id-a"],
-        env=os.environ | {"DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
-    assert done.stdout == "1 session ended\n"
+    done = end(path, url)
+    assert (done.returncode, done.stdout) == (0, "1 session ended\n")
     if kept:
         (line,) = done.stderr.splitlines()
         assert line.endswith("Session id-a of 'user:42' ended: revoked, by sessionsite end")
@@ -112,14 +117,7 @@ def test_an_audit_log_that_can_not_be_kept_ends_nothing(url: str, tmp_path: Path
     store = sql_store(url)
     store.create(row("a"))
     path = config(tmp_path, AUDIT, ("handler_console", "class = NoSuchHandler"))
-    done = subprocess.run(
-        [SCRIPT, "end", path, "id-a"],
-        env=os.environ | {"DATABASE_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = end(path, url)
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "an audit log that can't be kept" in line

@@ -14,12 +14,12 @@ from pyramid.scripts import pserve
 from sessionsite.cli import main
 from sessionsite.sessions.checks import DEVELOPMENT_SECRET
 from sessionsite.testing import in_parallel
+from tests.functional.outages.asserting import assert_the_rest_answers, assert_unavailable
 from tests.harness import free_port
 from tests.harness.postgres import Postgres
 from tests.harness.production import (
     PRODUCTION,
     SECRET,
-    Answer,
     Browser,
     create_table,
     production_ini,
@@ -48,23 +48,6 @@ def url(database: Postgres) -> str:
     url = database.create_database("outage")
     create_table(url)
     return url
-
-
-def assert_unavailable(answer: Answer) -> None:
-    assert answer.status == 503
-    assert int(answer.headers["Retry-After"]) > 0
-    assert "Set-Cookie" not in answer.headers
-    assert "<h1>Sessions - Unavailable</h1>" in answer.text
-    assert '<a href="/about">About</a>' in answer.text
-    assert "Traceback" not in answer.text
-
-
-def assert_the_rest_answers(browser: Browser) -> None:
-    assert browser.get("/static/site.css").status == 200
-    assert browser.get("/favicon.ico").status == 200
-    missing = browser.get("/missing")
-    assert missing.status == 404
-    assert "<h1>Sessions - Not found</h1>" in missing.text
 
 
 def test_a_missing_table_is_one_line_that_says_what_to_do(

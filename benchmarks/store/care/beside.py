@@ -38,7 +38,7 @@ class Visits(threading.Thread):
                 if not ours.visit(store, numbers.randint(1, self._rows)):
                     self.failed += 1
                 self.taken.append((time.perf_counter() - started) * 1e3)
-                time.sleep(0.001)
+                time.sleep(0.001)  # it is to notice what waits, and not to load the machine
 
     def longest(self) -> str:
         if self.failed:
