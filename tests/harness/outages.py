@@ -13,10 +13,10 @@ import psycopg
 from psycopg import sql
 
 from tests.harness import Missing
-from tests.harness.observing import until
 from tests.harness.pgbouncer import start_pgbouncer
 from tests.harness.postgres import Postgres
 from tests.harness.relay import Nameserver, Relay
+from tests.harness.standby import standby_gone
 
 
 @dataclass
@@ -208,15 +208,8 @@ def used_up(place: Place) -> Iterator[None]:
 @contextmanager
 def alone(place: Place) -> Iterator[None]:
     """The synchronous standby is gone, and each commit waits for it."""
-    with place.server.connect() as admin:
-        admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
-        admin.execute("SELECT pg_reload_conf()")
-        assert until(
-            lambda: admin.execute("SHOW synchronous_standby_names").fetchone() == ("gone",)
-        )
+    with standby_gone(place.server):
         yield
-        admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
-        admin.execute("SELECT pg_reload_conf()")
 
 
 @contextmanager

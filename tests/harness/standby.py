@@ -1,7 +1,7 @@
 """A standby: a PostgreSQL server that follows another one, and takes its place when it is gone."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -71,22 +71,8 @@ class Standby(Postgres):
 
     def _holds_up(self, probe: psycopg.Connection[tuple[object, ...]]) -> bool:
         """Whether a commit waits while the standby is frozen."""
-        pid = probe.info.backend_pid
         self.pause()
-        try:
-            commit = threading.Thread(target=probe.execute, args=(COMMIT,))
-            commit.start()
-            with self.primary.connect() as connection:
-
-                def waits() -> bool:
-                    seen = connection.execute(WAITS_FOR, [pid]).fetchone()
-                    return seen == ("SyncRep",)
-
-                waited = until(lambda: waits() or not commit.is_alive()) and commit.is_alive()
-        finally:
-            self.resume()
-        commit.join(30)
-        return waited
+        return commit_waits(self.primary, probe, self.resume)
 
     @contextmanager
     def _probe(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
@@ -97,6 +83,47 @@ class Standby(Postgres):
 
 COMMIT = "SELECT pg_logical_emit_message(true, 'tests', 'probe'), txid_current()"
 WAITS_FOR = "SELECT wait_event FROM pg_stat_activity WHERE pid = %s"
+
+
+def commit_waits(
+    server: Postgres,
+    probe: psycopg.Connection[tuple[object, ...]],
+    release: Callable[[], object],
+) -> bool:
+    """Whether a commit of `probe` waits for a standby, until `release` ends its wait."""
+    pid = probe.info.backend_pid
+    commit = threading.Thread(target=probe.execute, args=(COMMIT,))
+    try:
+        commit.start()
+        with server.connect() as connection:
+
+            def waits() -> bool:
+                seen = connection.execute(WAITS_FOR, [pid]).fetchone()
+                return seen == ("SyncRep",)
+
+            waited = until(lambda: waits() or not commit.is_alive()) and commit.is_alive()
+    finally:
+        release()
+    commit.join(30)
+    return waited
+
+
+@contextmanager
+def standby_gone(server: Postgres) -> Iterator[None]:
+    """The server's commits wait for a standby that there is not. Raises ServerError."""
+    demand_standby(server, "gone")
+    try:
+        with server.connect() as admin, server.connect() as probe:
+
+            def cancel() -> None:
+                admin.execute("SELECT pg_cancel_backend(%s)", [probe.info.backend_pid])
+
+            # A setting that is shown is not yet one that commits wait by: see make_synchronous.
+            if not until(lambda: commit_waits(server, probe, cancel), 30):
+                raise ServerError("commits do not wait for a standby")
+        yield
+    finally:
+        demand_standby(server, None)
 
 
 def demand_standby(server: Postgres, name: str | None) -> None:

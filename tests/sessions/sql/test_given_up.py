@@ -19,6 +19,7 @@ from sessionsite.testing import START, in_parallel, record
 from tests.harness.forking import in_child
 from tests.harness.observing import until
 from tests.harness.postgres import Postgres
+from tests.harness.standby import standby_gone
 from tests.harness.stores import sql_store
 
 TIMEOUT = 2  # seconds
@@ -116,27 +117,19 @@ def test_a_commit_that_no_standby_has_confirmed_is_no_success(
     store = sql_store(f"{url}{query}", timeout=TIMEOUT)
     store.create(record())
     calls = CALLS | {"create": lambda store: store.create(record("new"))}
-    with server.connect() as admin:
-        admin.execute("ALTER SYSTEM SET synchronous_standby_names = 'gone'")
-        admin.execute("SELECT pg_reload_conf()")
-        gone = "SHOW synchronous_standby_names"
-        assert until(lambda: admin.execute(gone).fetchone() == ("gone",))
-        try:
-            began = time.monotonic()
-            with pytest.raises(StoreError, match="no answer within"):
-                calls[call](store)
-            assert time.monotonic() - began < TIMEOUT
-            assert until(lambda: waiting(admin, url) == [], 10)  # it was cancelled
-            with ThreadPoolExecutor(1) as threads:  # an operator's cancel is none either
-                calling = threads.submit(store.create, record("other"))
-                assert until(lambda: waiting(admin, url) != [])
-                for pid in waiting(admin, url):
-                    admin.execute("SELECT pg_cancel_backend(%s)", [pid])
-                with pytest.raises(StoreError, match="standby has not confirmed"):
-                    calling.result(60)
-        finally:
-            admin.execute("ALTER SYSTEM RESET synchronous_standby_names")
-            admin.execute("SELECT pg_reload_conf()")
+    with standby_gone(server), server.connect() as admin:
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="no answer within"):
+            calls[call](store)
+        assert time.monotonic() - began < TIMEOUT
+        assert until(lambda: waiting(admin, url) == [], 10)  # it was cancelled
+        with ThreadPoolExecutor(1) as threads:  # an operator's cancel is none either
+            calling = threads.submit(store.create, record("other"))
+            assert until(lambda: waiting(admin, url) != [])
+            for pid in waiting(admin, url):
+                admin.execute("SELECT pg_cancel_backend(%s)", [pid])
+            with pytest.raises(StoreError, match="standby has not confirmed"):
+                calling.result(60)
     assert until(lambda: store.load("id-a", START) is not None or call == "delete")
     store.close()
 
