@@ -28,11 +28,14 @@ EXTRAS = {
     # to be scraped; OpenTelemetry's API is used where it is installed
     "metrics": ["prometheus-client >= 0.20"],
     "dev": ["pyramid_debugtoolbar"],
+    # the other server; what we call is not its public API, and may change with a minor version
+    "granian": ["granian >= 2.8, < 2.9; sys_platform != 'win32'"],
     "lint": ["mypy", "ruff", "types-PyYAML"],
     "testing": [
         # axe-core, with the call that runs it in a page
         "axe-playwright-python",
         "coverage >= 7.10",
+        "granian >= 2.8, < 2.9; sys_platform != 'win32'",
         "gunicorn; sys_platform != 'win32'",
         "html5lib",
         "hypothesis",
@@ -83,7 +86,10 @@ setup(
     extras_require=EXTRAS,
     entry_points={
         "paste.app_factory": ["main = sessionsite:main"],
-        "paste.server_factory": ["waitress = sessionsite.servers.waitress:server_factory"],
+        "paste.server_factory": [
+            "waitress = sessionsite.servers.waitress:server_factory",
+            "granian = sessionsite.servers.granian:server_factory",
+        ],
         "console_scripts": ["sessionsite = sessionsite.cli:main"],
     },
     zip_safe=False,

@@ -57,11 +57,16 @@ def _read(settings: Mapping[str, str]) -> tuple[StopSettings, dict[str, str]]:
     read = SettingsReader({k: v for k, v in settings.items() if k not in theirs}, "")
     ours = StopSettings(**read.keys(StopSettings))
     read.finish(known=vars(Adjustments))
-    try:
-        Adjustments(**theirs)
-    except ValueError as exc:
-        raise ConfigurationError(_why(exc, theirs)) from exc
+    read_adjustments(theirs)
     return ours, theirs
+
+
+def read_adjustments(settings: Mapping[str, str]) -> Adjustments:
+    """Read keys of waitress's. Raises `ConfigurationError`."""
+    try:
+        return Adjustments(**settings)
+    except ValueError as exc:
+        raise ConfigurationError(_why(exc, settings)) from exc
 
 
 def _why(exc: ValueError, settings: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.pool import Pool, QueuePool
 
 from sessionsite.metrics.settings import MetricsSettings
+from sessionsite.servers.granian_settings import GranianSettings
 from sessionsite.servers.waitress import StopSettings
 from sessionsite.sessions import ConfigurationError, expand_environment
 from sessionsite.sessions.ini import keys_of
@@ -40,6 +41,7 @@ KNOWN: dict[str, Field[Any]] = {
         ("sessionsite.", SiteSettings),
         ("sessionsite.metrics.", MetricsSettings),
         ("", StopSettings),
+        ("", GranianSettings),
     )
     for name, field in keys_of(settings).items()
 }
@@ -73,7 +75,7 @@ def test_every_key_of_the_code_is_in_the_document_and_no_other() -> None:
 
 
 def test_no_field_of_the_settings_lacks_a_key() -> None:
-    for settings in (ServerSettings, SQLSettings, SiteSettings, MetricsSettings, StopSettings):
+    for settings in (ServerSettings, SQLSettings, SiteSettings, MetricsSettings, GranianSettings):
         described = {field.name for field in keys_of(settings).values()}
         assert {field.name for field in fields(settings)} - described <= {"engine"}
 

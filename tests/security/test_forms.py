@@ -199,7 +199,9 @@ def test_bounds_both_ini_files_and_nginx_have_the_same_bound() -> None:
 
     for name in ("development.ini", "production.ini"):
         text = (ROOT / name).read_text("utf-8")
-        servers = re.findall(r"(?ms)^use = egg:sessionsite#waitress\n.*?(?=^\[|^###)", text)
+        servers = re.findall(
+            r"(?ms)^use = egg:sessionsite#(?:waitress|granian)\n.*?(?=^\[|^###)", text
+        )
         assert servers
         for server in servers:
             assert f"max_request_body_size = {FORM_BYTES}\n" in server
