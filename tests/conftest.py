@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from tests.harness import Missing
 from tests.harness.postgres import Postgres, bindirs, start_postgres
 from tests.harness.process import Server
+from tests.harness.pserve import Section
 from tests.harness.redis import Redis, start_redis
 from tests.harness.sites import Site, making_sites
 from tests.harness.skipping import required
@@ -75,6 +76,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("not tested on this machine")
         for reason in missing:
             terminalreporter.write_line(reason)
+
+
+@pytest.fixture(
+    scope="session",
+    params=[Section.WAITRESS, pytest.param(Section.GRANIAN, marks=pytest.mark.all)],
+)
+def each_server(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Start production.ini, and the probe, on each server in turn."""
+    Section.name = request.param
+    yield
+    Section.name = Section.WAITRESS
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from tests.harness.pserve import Pserve
 from tests.harness.skipping import required
 from tests.harness.standby import Standby
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 VISITORS = 6
 TIMEOUT = 2  # session.sql.timeout, in seconds

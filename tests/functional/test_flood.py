@@ -27,7 +27,7 @@ from tests.harness.production import (
 from tests.harness.skipping import started
 from tests.harness.tls_client import ask, check_headers, raw
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 CONF = SITE.read_text()
 OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")

@@ -17,7 +17,7 @@ from tests.harness.production import Browser, create_table, production_ini, star
 from tests.harness.pserve import Pserve
 from tests.harness.stores import sql_store
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 
 @pytest.fixture

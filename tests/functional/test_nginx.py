@@ -19,7 +19,7 @@ from tests.harness.pserve import start_development
 from tests.harness.skipping import started
 from tests.harness.tls_client import SECURITY, ask, check_headers, raw
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 
 @pytest.fixture
@@ -78,6 +78,19 @@ def test_what_a_client_says_of_itself_is_not_passed_on(site: Nginx) -> None:
     assert seen["client"] == "127.0.0.1"
     assert "evil" not in body.decode()
     assert "203.0.113.9" not in body.decode()
+
+
+def test_a_name_with_an_underscore_is_not_passed_on(site: Nginx) -> None:
+    """granian takes it for the one with a hyphen."""
+    names = ("For: 203.0.113.9", "Host: evil.example", "Proto: http", "Port: 1")
+    lines = "".join(f"X_Forwarded_{name}\r\n" for name in names)
+    request = f"GET / HTTP/1.1\r\nHost: localhost\r\n{lines}Connection: close\r\n\r\n"
+    text = raw(site.https_port, request.encode(), site.certificate)
+    seen = json.loads(text.partition("\r\n\r\n")[2])
+
+    assert (seen["host_url"], seen["client"]) == (site.url, "127.0.0.1")
+    assert "evil" not in text
+    assert "203.0.113.9" not in text
 
 
 def test_a_request_has_one_id_in_both_logs(site: Nginx) -> None:

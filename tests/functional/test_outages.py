@@ -25,9 +25,9 @@ from tests.harness.production import (
     production_ini,
     start_worker,
 )
-from tests.harness.pserve import COVERAGE
+from tests.harness.pserve import COVERAGE, Section, worker_args
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 TIMEOUT = 1  # seconds, in the tests of a database that does not answer
 CONNECT_TIMEOUT = 2  # libpq waits for no less
@@ -242,17 +242,19 @@ def test_a_wrong_configuration_stops_the_process_and_one_line_says_why(
     ("line", "said"),
     [
         ("treads = 4", "treads: is not a setting: did you mean threads?"),
-        ("threads = many", "threads = 'many': invalid literal for int() with base 10: 'many'"),
+        ("threads = many", "threads = 'many': "),
         ("stop_timeout = soon", "stop_timeout = 'soon': give a whole number of seconds"),
-        ("host = 127.0.0.1", "the server's section: host or port may not be set if listen is set."),
+        ("trusted_proxy_headers = x", "Received unknown trusted_proxy_headers value (x)"),
+        ("host = 127.0.0.1", "host"),
         ("ident = ${SITE_IDENT}", "set SITE_IDENT"),
     ],
 )
 def test_so_does_a_wrong_key_of_the_server(line: str, said: str, tmp_path: Path) -> None:
-    head = "use = egg:sessionsite#waitress\n"
+    head = "use = egg:sessionsite#" + {Section.WAITRESS: "waitress"}.get(Section.name, "granian")
+    head += "\n"
     text = PRODUCTION.read_text("utf-8")
     text = re.sub(rf"(?m)^{line.partition(' =')[0]} = .*\n", "", text)
-    assert text.count(head) >= 2
+    assert head in text
     config = tmp_path / "copy.ini"
     config.write_text(text.replace(head, f"{head}{line}\n"), "utf-8")
     assert said in refusal(config, {})
@@ -268,9 +270,10 @@ def test_so_does_a_port_that_is_taken(sqlite_url: str) -> None:
 
 def refusal(config: Path, env: Mapping[str, str], port: int | None = None) -> str:
     """The one line on stderr with which pserve refuses to start."""
-    command = [sys.executable, "-m", pserve.__name__, "--server-name=worker"]
+    name, port_at = worker_args(port or free_port())
+    command = [sys.executable, "-m", pserve.__name__, name]
     done = subprocess.run(
-        [*command, str(config), f"http_port={port or free_port()}"],
+        [*command, str(config), port_at],
         env={"SESSION_SECRET": SECRET, "SITE_HOSTS": "127.0.0.1", **COVERAGE, **env},
         capture_output=True,
         text=True,

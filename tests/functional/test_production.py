@@ -28,7 +28,7 @@ from tests.harness.production import (
 from tests.harness.pserve import Pserve
 from tests.harness.skipping import required
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,9 @@ class Deployment:
 
 
 @pytest.fixture(scope="module")
-def deployed(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployed(
+    each_server: None, postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deployment]:
     directory = tmp_path_factory.mktemp("deployed")
     (directory / "nginx").mkdir()
     config = production_ini(directory, "sessionsite.history_limit = 100")

@@ -17,7 +17,7 @@ from tests.harness.pserve import Pserve
 from tests.harness.skipping import started
 from tests.harness.tls_client import ask
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 VISITORS = int(os.environ.get("RESTART_VISITORS", "4"))
 RESTARTS = int(os.environ.get("RESTARTS", "6"))

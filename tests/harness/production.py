@@ -17,7 +17,7 @@ import pytest
 from tests import ROOT
 from tests.harness import free_port
 from tests.harness.nginx import start_nginx
-from tests.harness.pserve import Pserve, start_pserve
+from tests.harness.pserve import Pserve, start_pserve, worker_args
 from tests.harness.stores import sql_store
 
 PRODUCTION = ROOT / "production.ini"
@@ -93,13 +93,14 @@ def production_ini(directory: Path, *lines: str) -> Path:
     return config
 
 
-def start_worker(directory: Path, config: Path = PRODUCTION, **env: str) -> Pserve:
+def start_worker(
+    directory: Path, config: Path = PRODUCTION, *, section: str | None = None, **env: str
+) -> Pserve:
     """A further process, as production.ini says to start one."""
-    args = ["--server-name=worker", f"http_port={free_port()}"]
     return start_pserve(
         config,
         env={"SESSION_SECRET": SECRET, "SITE_HOSTS": HOSTS} | env,
-        args=args,
+        args=worker_args(free_port(), section),
         directory=directory,
     )
 

@@ -15,6 +15,22 @@ DEFAULT_PORT = 6543
 COVERAGE = {name: text for name, text in os.environ.items() if name.startswith("COVERAGE_")}
 
 
+class Section:
+    """The server sections of production.ini; `name` is the one that tests start just now.
+
+    The fixture `each_server` has a test run on both.
+    """
+
+    WAITRESS = "worker"
+    GRANIAN = "granian"
+    name = WAITRESS
+
+
+def worker_args(port: int, section: str | None = None) -> list[str]:
+    """What has pserve start a further process at that port, of that section or `Section.name`."""
+    return [f"--server-name={section or Section.name}", f"http_port={port}"]
+
+
 class Pserve(Server):
     """One `pserve` process on 127.0.0.1."""
 
