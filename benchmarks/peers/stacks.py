@@ -38,10 +38,12 @@ class Stack:
     home: str
     """What is installed for it: `express`, the name of a virtualenv, or `ours`, as it is here."""
     app: str
-    """What waitress serves; for Express, what node is told after the port."""
+    """What is served; for Express, what node is told after the port."""
     store: str | None = "postgresql"
     """Where its sessions are: "postgresql", "redis", or None where it has none."""
     table: str = ""
+    server: str = "waitress"
+    """What serves it, of Python's."""
 
     @property
     def threaded(self) -> bool:
@@ -56,8 +58,12 @@ class Stack:
         port = free_port()
         if self.threaded:
             python = sys.executable if self.home == "ours" else install.python(self.home)
-            command = [python, "-m", "waitress", f"--listen=127.0.0.1:{port}"]
-            command += [f"--threads={threads}", *WAITRESS, f"benchmarks.peers.{self.app}:app"]
+            if self.server == "granian":
+                command = [python, "-m", "benchmarks.peers.granian", str(port), str(threads)]
+                command += [self.app]
+            else:
+                command = [python, "-m", "waitress", f"--listen=127.0.0.1:{port}"]
+                command += [f"--threads={threads}", *WAITRESS, f"benchmarks.peers.{self.app}:app"]
         else:
             command = [install.express(), "app.js", str(port), self.app]
         if core is not None and self.threaded:
@@ -73,7 +79,7 @@ class Stack:
             "THREADS": str(threads),
             "REDIS_URL" if self.store == "redis" else "DATABASE_URL": url.replace("+psycopg", ""),
         }
-        if self.key == "sessionsite":
+        if self.app == "our_site":
             ours.create_table(url)
         elif self.key == "django":  # the others make their tables themselves
             install.run([python, "-m", "benchmarks.peers.django_site"], cwd=ROOT, env=env)
@@ -86,6 +92,14 @@ class Stack:
 _ALL = (
     Stack("express", "Express, connect-pg-simple", "express", "", table="session"),
     Stack("sessionsite", "Pyramid, sessionsite (ours)", "ours", "our_site", table="sessions"),
+    Stack(
+        "sessionsite-granian",
+        "The same on the server granian instead of waitress",
+        "ours",
+        "our_site",
+        table="sessions",
+        server="granian",
+    ),
     Stack("express-none", "Express, no session", "express", "no-session", store=None),
     Stack("sessionsite-none", "Pyramid, no session", "ours", "no_session", store=None),
     Stack(

@@ -16,7 +16,7 @@ from benchmarks.peers.stores import Stores
 from benchmarks.races.measure import RACES, Racer
 
 THREADS = 110  # more than the requests that any race has in flight
-RACERS = [key for key, stack in STACKS.items() if stack.store]
+RACERS = [key for key, stack in STACKS.items() if stack.store and stack.server == "waitress"]
 
 
 def measure(args: argparse.Namespace, directory: Path) -> Blocks:
