@@ -8,8 +8,7 @@ from statistics import median
 from benchmarks import ours
 from benchmarks.cli import say, table
 from benchmarks.store.care.beside import Visits
-from benchmarks.store.growth import each_time
-from benchmarks.store.rows import connect, filled
+from benchmarks.store.rows import connect, each_time, filled
 from sessionsite.sessions import utc_now
 from tests.harness.postgres import Postgres
 
