@@ -91,25 +91,39 @@ class Stack:
 
 _ALL = (
     Stack("express", "Express, connect-pg-simple", "express", "", table="session"),
-    Stack("sessionsite", "Pyramid, sessionsite (ours)", "ours", "our_site", table="sessions"),
+    Stack("sessionsite", "sessionsite on waitress (ours)", "ours", "our_site", table="sessions"),
     Stack(
         "sessionsite-granian",
-        "The same on the server granian instead of waitress",
+        "sessionsite on granian (ours)",
         "ours",
         "our_site",
         table="sessions",
         server="granian",
     ),
     Stack("express-none", "Express, no session", "express", "no-session", store=None),
-    Stack("sessionsite-none", "Pyramid, no session", "ours", "no_session", store=None),
+    Stack("sessionsite-none", "no session, on waitress (ours)", "ours", "no_session", store=None),
+    Stack(
+        "sessionsite-granian-none",
+        "no session, on granian (ours)",
+        "ours",
+        "no_session",
+        store=None,
+        server="granian",
+    ),
     Stack(
         "pyramid-redis",
-        "Pyramid, pyramid_session_redis",
+        "pyramid_session_redis on waitress",
         "pyramid_redis",
         "pyramid_redis",
         store="redis",
     ),
-    Stack("django", "Django, db sessions", "django", "django_site", table="django_session"),
-    Stack("flask", "Flask-Session, SQLAlchemy", "flask", "flask_site", table="sessions"),
+    Stack(
+        "django",
+        "Django db sessions on waitress",
+        "django",
+        "django_site",
+        table="django_session",
+    ),
+    Stack("flask", "Flask-Session on waitress", "flask", "flask_site", table="sessions"),
 )
 STACKS = {stack.key: stack for stack in _ALL}
