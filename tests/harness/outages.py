@@ -240,6 +240,8 @@ class Row:
 
     outage: Outage
     prepare: Callable[[Place], None] = lambda place: None
+    room: float = 1
+    """For how many seconds, at most, visits are still saved."""
 
 
 ROWS = [
@@ -250,7 +252,7 @@ ROWS = [
     Row(nameless, named),
     Row(read_only),
     Row(forbidden, own_role),
-    Row(full, on_small_disk),
+    Row(full, on_small_disk, room=30),
     Row(used_up, own_role),
     Row(alone),
     Row(locked),
