@@ -21,6 +21,8 @@ from .opening import open_session
 from .settings import CookieSettings, cookie_settings
 from .store import utc_now
 
+__all__ = ["session_factory_from_settings"]
+
 log = logging.getLogger(__name__)
 
 MAX_BYTES = MAX_VALUE * 3 // 4 - 96  # of JSON text: base64, the signature and two times go off

@@ -47,18 +47,22 @@ class SessionData(dict[str, Any]):
         messages.append(msg)
 
     def pop_flash(self, queue: str = "") -> list[Any]:
+        """Take all messages out of a queue, and return them, the oldest first."""
         messages: list[Any] = self.pop(FLASH_PREFIX + queue, [])
         return messages
 
     def peek_flash(self, queue: str = "") -> list[Any]:
+        """Return the messages of a queue, the oldest first, and leave them in it."""
         messages: list[Any] = self.get(FLASH_PREFIX + queue, [])
         return messages
 
     def new_csrf_token(self) -> str:
+        """Give the session a new CSRF token, and return it: forms with the old one are refused."""
         token = self[CSRF_KEY] = secrets.token_hex(20)
         return token
 
     def get_csrf_token(self) -> str:
+        """Return the CSRF token, a new one if the session has none."""
         token: str | None = self.get(CSRF_KEY)
         return token or self.new_csrf_token()
 

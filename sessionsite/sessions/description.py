@@ -16,9 +16,11 @@ class SessionDescription:
     where: str
     """Completes the sentence "Your session is kept …"."""
     cookie: CookieSettings
+    """The settings of the cookie; of the server factory all of its settings."""
     lifetime: int | None
+    """Seconds from a session's creation to its absolute end."""
     max_bytes: int
-    """How large a session's JSON text may be."""
+    """How many bytes a session's JSON text may have."""
 
 
 def describe(registry: Registry) -> SessionDescription | None:

@@ -10,7 +10,8 @@ from .store import StoreError
 
 log = logging.getLogger(__name__)
 
-RETRY_AFTER = 10  # seconds
+RETRY_AFTER = 10
+"""Seconds: the `Retry-After` of the 503 page."""
 TEXT = "The session store can't be reached. Try again in a moment."
 HEADERS = {"Retry-After": str(RETRY_AFTER), "Cache-Control": "no-store"}
 

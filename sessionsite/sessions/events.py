@@ -44,15 +44,21 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionEvent:
-    """`request` is None where there is none; `owner` is None for nobody's session."""
+    """What has happened to a session: `config.add_subscriber(function, SessionEnded)`.
+
+    What a subscriber raises is logged, and nothing else comes of it.
+    """
 
     level: ClassVar[int] = logging.INFO
     text: ClassVar[str]
     """The log line, with the session's id as its one argument."""
 
     request: Request | None = None
+    """The request that did it; None for the pruner, a command, a script."""
     id: str
+    """The session's, random and public."""
     owner: str | None = None
+    """Whose session it is, in the app's own words; None for nobody's."""
 
 
 class SessionCreated(SessionEvent):
@@ -81,6 +87,7 @@ class SessionEnded(SessionEvent):
     text = "Session %s: ended"
 
     reason: EndReason
+    """Why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +95,7 @@ class StoreUnavailable:
     """This process can't reach the store, and could before."""
 
     request: Request | None = None
+    """The first request that has failed."""
     reason: str
     """The error's text; it names no password."""
 
@@ -97,6 +105,7 @@ class StoreBack:
     """This process can reach the store again."""
 
     request: Request | None = None
+    """The first request that was answered again."""
     seconds: float
     """How long it could not."""
     failed: int

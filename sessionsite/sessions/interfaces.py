@@ -108,3 +108,28 @@ def server_factory(registry: Registry) -> Any | None:
     """Return the app's session factory if it provides `IServerSessionFactory`, else None."""
     factory = registry.queryUtility(ISessionFactory)
     return factory if IServerSessionFactory.providedBy(factory) else None
+
+
+def ping(registry: Registry, *, deep: bool = True) -> None:
+    """Raise `StoreError` unless the store of the app's session factory answers.
+
+    `deep`: whether it is written as well; otherwise it is read. A factory that has no
+    `SessionStore` is not asked.
+    """
+    factory = server_factory(registry)
+    if factory is None:
+        return
+    if deep:
+        factory.ping()
+    else:
+        factory.store.load("", factory.now())
+
+
+def remark(registry: Registry) -> str | None:
+    """Return what is wrong with the store though it answers, for an operator; or None.
+
+    Raises `StoreError`.
+    """
+    factory = server_factory(registry)
+    said: str | None = None if factory is None else factory.store.remark()
+    return said

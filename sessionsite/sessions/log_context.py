@@ -38,7 +38,10 @@ def request_id(environ: dict[str, Any]) -> str:
 
 @contextmanager
 def logging_for(environ: dict[str, Any]) -> Iterator[None]:
-    """Have what is logged inside belong to this request, where Pyramid has none."""
+    """Have what is logged inside the `with` block belong to this request, where Pyramid has none.
+
+    `environ`: the WSGI environ, which keeps the request's id.
+    """
     token = _environ.set(environ)
     try:
         yield

@@ -25,9 +25,11 @@ class SessionSummary:
     id: str
     """Random and public, safe to log."""
     owner: str | None
+    """Whose it is; None for nobody's."""
     label: str | None
     """What the app calls it."""
     created_at: datetime
+    """When it began."""
     seen_at: datetime
     """When it was last stored."""
     expires_at: datetime | None
@@ -56,11 +58,13 @@ class SessionCounts:
     """How many rows a store has."""
 
     live: int
+    """Those that have not expired."""
     expired: int
     """To be pruned; they open nothing."""
     owned: int
     """Those with an owner, expired ones among them."""
     owners: int
+    """How many owners these have."""
 
 
 @runtime_checkable

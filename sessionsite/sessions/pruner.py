@@ -14,13 +14,18 @@ from .store import SessionStore, StoreError, Sweep
 
 log = logging.getLogger(__name__)
 
-PRUNE_BATCH = 1000  # rows
+PRUNE_BATCH = 1000
+"""How many rows a batch of the pruner deletes."""
 LAST_BATCH = 3  # seconds for a batch that is under way when the process ends
 _RANDOM = random.SystemRandom()  # the app's own seeds are its own, and a fork copies none
 
 
 def prune_all(store: SessionStore, now: datetime, batch: int = PRUNE_BATCH) -> Iterator[int]:
-    """Delete all rows that have expired at `now`, yielding the size of each batch."""
+    """Delete all rows that have expired at `now`; yield how many rows went, batch by batch.
+
+    `now`: aware. `batch`: rows. Nothing is deleted until the result is iterated over. Raises
+    `StoreError`; what was yielded before that is deleted for good.
+    """
     return _batches(store.prune, now, batch)
 
 
@@ -32,7 +37,7 @@ def _batches(prune: Callable[[datetime, int], int], now: datetime, batch: int) -
 
 
 def note_sweep(store: SessionStore, began: datetime, ended: datetime, rows: int) -> None:
-    """Have the store remember a run that has deleted all expired rows.
+    """Have the store remember a run that has deleted all expired rows; `began`, `ended`: aware.
 
     The rows are gone whether or not that can be noted, so a store that fails here is only logged.
     """
@@ -59,7 +64,9 @@ class Pruner(threading.Thread):
         tell: Teller | None = None,
         lifetime: int | None = None,
     ) -> None:
-        """`tell` tells the ends of sessions. `lifetime`: seconds, of those that set none."""
+        """`interval`: seconds. `now` returns the time, aware and in UTC. `tell` tells the ends of
+        sessions. `lifetime`: seconds, of those that set none.
+        """
         super().__init__(name="session-pruner", daemon=True)
         self._store = store
         self._interval = interval
@@ -69,6 +76,7 @@ class Pruner(threading.Thread):
         self._stopped = threading.Event()
 
     def run(self) -> None:
+        """Prune until `stop` is called, or the process ends: what `start` has the thread do."""
         # Any server, and any program, runs this at its end, while other threads still work.
         atexit.register(self._end)
         try:

@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 
 
 def utc_now() -> datetime:
-    """Return the time that is passed in where nobody passes in another."""
+    """Return the time now, aware and in UTC: what is passed in where nobody passes in another."""
     return datetime.now(UTC)
 
 
@@ -80,6 +80,7 @@ class Record:
     version: int
     """1 at creation, one more at each write; the store counts."""
     created_at: datetime
+    """When the session began."""
     seen_at: datetime
     """When it was last written or touched; not indexed."""
     expires_at: datetime | None
@@ -89,6 +90,7 @@ class Record:
     old_token_valid: bool = False
     """The last rotation was by time: the old token still opens the session during the grace."""
     rotated_at: datetime | None = None
+    """When the token was last replaced; None: never."""
     token_confirmed: bool = False
     """A request has presented the token: its answer was not lost. False again at each rotation."""
     owner: str | None = None
@@ -103,6 +105,7 @@ class Record:
     """Whether browsers keep its cookie when they are closed; None: as the settings say."""
 
     def expired(self, now: datetime) -> bool:
+        """Return whether it has ended at `now`, aware."""
         return self.expires_at is not None and self.expires_at <= now
 
     def saved(
@@ -156,7 +159,9 @@ class Connections:
     limit: int
     """How many there may be."""
     open: int
+    """How many there are."""
     in_use: int
+    """How many of these a statement has just now."""
 
 
 class SessionStore(Protocol):

@@ -10,7 +10,8 @@ from pyramid.registry import Registry
 from pyramid.request import Request
 from pyramid.router import Router
 
-from sessionsite.sessions import Pruner, ping
+from sessionsite.sessions import ping
+from sessionsite.sessions.pruner import Pruner
 
 
 def count(request: Request) -> dict[str, Any]:

@@ -29,7 +29,6 @@ from sessionsite.sessions import (
     AllSessions,
     ConfigurationError,
     OwnerStore,
-    Pruner,
     SessionStore,
     StoreError,
     Sweep,
@@ -38,6 +37,7 @@ from sessionsite.sessions import (
     utc_now,
 )
 from sessionsite.sessions.events import Teller
+from sessionsite.sessions.pruner import Pruner
 from sessionsite.testing import START, in_parallel, record
 from tests import ROOT
 from tests.contract.kit import NOT_HERE, SQLContract

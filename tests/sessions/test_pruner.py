@@ -282,7 +282,9 @@ def test_the_end_of_a_process_ends_its_own_pruner_alone() -> None:
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The pruners that would have been started."""
     started: list[Any] = []
-    monkeypatch.setattr("sessionsite.sessions.Pruner.start", lambda self: started.append(self))
+    monkeypatch.setattr(
+        "sessionsite.sessions.pruner.Pruner.start", lambda self: started.append(self)
+    )
     return started
 
 

@@ -88,6 +88,7 @@ class ServerSession(SessionData):
         """Do nothing: changes are found by comparing."""
 
     def get_csrf_token(self) -> str:
+        """Return the CSRF token; the first one of a session is made from its token."""
         token: str | None = self.get(CSRF_KEY)
         if not token:
             token = self[CSRF_KEY] = self._row.next_token.csrf_token

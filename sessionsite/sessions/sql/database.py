@@ -45,7 +45,9 @@ class Fault:
     """Something that is wrong, and what to do about it."""
 
     text: str
+    """What is wrong."""
     mend: str
+    """What to do."""
 
 
 class Database(Protocol):

@@ -17,7 +17,10 @@ from .values import driver_error, one_line
 
 
 def diagnose(store: SQLAlchemyStore) -> Iterator[Fault]:
-    """Yield what is wrong. Writes a row of its own, and deletes it."""
+    """Yield what is wrong; nothing where all is well.
+
+    Writes a row of its own, and deletes it. A store that fails is a fault, and raises nothing.
+    """
     try:
         said = store.remark()
     except StoreError as exc:
