@@ -1,6 +1,7 @@
 # `make` alone prints what follows each ##.
 PYTHON ?= python3
 VENV ?= .venv
+DOCS ?= build/docs
 BIN = $(VENV)/bin
 PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 
@@ -8,7 +9,7 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 PYTEST = -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL = help
-.PHONY: help serve check test test-all fuzz soak lint format coverage screenshots constraints clean
+.PHONY: help serve check test test-all fuzz soak lint format coverage docs screenshots constraints clean
 .PHONY: bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries
 .PHONY: bench-metrics bench-visit races
 
@@ -52,6 +53,9 @@ coverage: $(VENV)/.test  ## which branches of sessionsite/ `make test` takes: al
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report
 
+docs: $(VENV)/.test  ## the docs as pages, in build/docs
+	$(BIN)/python -m sphinx -E -q -W --keep-going docs $(DOCS)
+
 screenshots: $(VENV)/.test  ## draw the README's picture anew
 	$(BIN)/python -m tests.functional.screenshots
 
@@ -89,21 +93,21 @@ $(VENV)/.serve: $(VENV)/.venv setup.py constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.serve
-	$(PIP) install -c constraints.txt -e '.[dev,testing,factories,lint]'
+	$(PIP) install -c constraints.txt -e '.[dev,testing,factories,lint,docs]'
 	touch $@
 
 # Debian 12's Python is 3.11.2, which some packages leave out: PYTHON=/usr/bin/python3 there.
 constraints: ## write both files of constraints anew, with today's versions that the oldest Python takes
 	rm -rf $(VENV)-new
 	$(PYTHON) -m venv $(VENV)-new
-	$(VENV)-new/bin/python -m pip -q install -e '.[dev,testing,factories,lint]'
+	$(VENV)-new/bin/python -m pip -q install -e '.[dev,testing,factories,lint,docs]'
 	{ echo '# The versions that are tested together; `make constraints` writes them anew.'; \
 	  $(VENV)-new/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.txt
 	$(VENV)-new/bin/python -m pip -q install pip-tools
 	{ echo '# constraints.txt with the hash of each file: pip install --require-hashes -r constraints-hashed.txt'; \
 	  $(VENV)-new/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	    --no-emit-options --no-header --no-annotate --allow-unsafe --strip-extras --extra dev \
-	    --extra testing --extra factories --extra lint -c constraints.txt -o - setup.py; } > constraints-hashed.txt
+	    --extra testing --extra factories --extra lint --extra docs -c constraints.txt -o - setup.py; } > constraints-hashed.txt
 	rm -rf $(VENV)-new
 
 clean: ## remove the virtual environment

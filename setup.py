@@ -30,6 +30,14 @@ EXTRAS = {
     "dev": ["pyramid_debugtoolbar"],
     # the other server; what we call is not its public API, and may change with a minor version
     "granian": ["granian >= 2.8, < 2.9; sys_platform != 'win32'"],
+    # `make docs`
+    "docs": [
+        "furo",
+        "myst-parser",
+        "repoze.sphinx.autointerface",
+        "sphinx >= 8.2",
+        "sphinx-click",
+    ],
     "lint": ["mypy", "ruff", "types-PyYAML"],
     "testing": [
         # axe-core, with the call that runs it in a page

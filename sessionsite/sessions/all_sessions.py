@@ -35,8 +35,8 @@ class AllSessions:
         request: Request | None = None,
         by: str = "a script",
     ) -> None:
-        """`registry`: whose subscribers are told what ends. `request`: the one that asks; without
-        one, `by` is who asks, for the audit log.
+        """`now` returns the time, aware. `registry`: whose subscribers are told what ends.
+        `request`: the one that asks; without one, `by` is who asks, for the audit log.
         """
         self._store = store
         self._now = now
@@ -65,13 +65,20 @@ class AllSessions:
         return self._ended(self._owner_store().end_owner(owner, self._now(), except_id))
 
     def end_all(self, before: datetime | None = None) -> int:
-        """End all sessions that were created before a time, by default now; return how many."""
+        """End all sessions that were created before a time, by default now; return how many.
+
+        `before`: aware.
+        """
         return sum(self.end_older(created_before=before))
 
     def end_older(
         self, created_before: datetime | None = None, unused_since: datetime | None = None
     ) -> Iterator[int]:
-        """End the sessions that are older by both times; yield how many, batch by batch."""
+        """End the sessions that are older by both times; yield how many, batch by batch.
+
+        `created_before`, `unused_since`: aware; None for any. Nothing ends until the result is
+        iterated over; what was yielded has ended for good.
+        """
         now = self._now()
         batches = self._owner_store().end_older(now, created_before or now, unused_since or _NEVER)
         for batch in batches:

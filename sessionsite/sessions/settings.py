@@ -38,7 +38,11 @@ _OTHER_STORE = "is the SQL store's, and this store is another: remove it"
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class CookieSettings:
-    """What both factories share: the cookie, its signature, the idle time-out."""
+    """The keys of both factories, as typed values: the cookie, its signature, the idle time-out.
+
+    A field has the name of its key below `session.`; `secrets` is `session.secret`. Times are whole
+    seconds, None for no limit. docs/configuration.md has every key.
+    """
 
     secrets: tuple[str, ...] = key(
         words("text"),
@@ -141,7 +145,7 @@ class CookieSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ServerSettings(CookieSettings):
-    """What the server factory knows beside that."""
+    """The keys of the server factory, beside those of `CookieSettings`; its store's are its own."""
 
     secure: bool | Literal["auto"] = key(
         Kind(

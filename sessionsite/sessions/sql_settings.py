@@ -13,7 +13,10 @@ SQL_SECTIONS: Final = ("sql.", "sqlalchemy.", "max_waiting")
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class SQLSettings:
-    """Where the SQL store's table is."""
+    """The keys of the SQL store, as typed values: where its table is, and how long it waits.
+
+    A field has the name of its key below `session.sql.`; times are whole seconds.
+    """
 
     table: str = key(text("name"), "The table.", default="sessions", name="sql.table")
     schema: str | None = key(

@@ -1,7 +1,9 @@
 """What `__all__` lists is public, and documented; nothing else is to be had from a package."""
 
 import ast
+import importlib
 import inspect
+import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from itertools import pairwise
@@ -16,6 +18,7 @@ import sessionsite.metrics
 import sessionsite.sessions.server
 import sessionsite.sessions.sql
 import sessionsite.testing
+from tests import ROOT
 
 PACKAGES = [
     sessionsite.sessions,
@@ -25,6 +28,7 @@ PACKAGES = [
     sessionsite.metrics,
 ]
 NAMES = [(package, name) for package in PACKAGES for name in package.__all__]
+REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")
 CODE = sorted(Path(sessionsite.__file__).parent.rglob("*.py"))
 
 
@@ -84,3 +88,25 @@ def test_a_public_name_is_documented(package: ModuleType, name: str) -> None:
         assert inspect.getdoc(thing)
     else:
         assert name in CONSTANTS
+
+
+@pytest.mark.parametrize(("package", "name"), NAMES, ids=lambda each: str(each)[:40])
+def test_a_public_name_is_in_the_reference(package: ModuleType, name: str) -> None:
+    (section,) = re.findall(
+        rf"(?s)module:: {re.escape(package.__name__)}\n(.*?)(?=\n\.\. \w*module::|\Z)", REFERENCE
+    )
+    assert (
+        re.search(rf"(?m)^\.\. auto\w+:: {name}\b", section)
+        or f"`{package.__name__}.{name}`" in section
+        or (
+            ":imported-members:" in section  # all that `__all__` lists, constants aside
+            and callable(getattr(package, name))
+        )
+    )
+
+
+def test_the_reference_names_nothing_else() -> None:
+    sections = re.split(r"(?m)^\.\. \w*module:: ([\w.]+)\n", REFERENCE)
+    for package, section in zip(sections[1::2], sections[2::2], strict=True):
+        named = re.findall(r"(?m)^\.\. auto\w+:: (\w+)(?:\(\))?$", section)
+        assert set(named) <= set(importlib.import_module(package).__all__)

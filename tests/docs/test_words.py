@@ -68,8 +68,12 @@ def relative(path: Path) -> str:
 
 
 def paragraphs(path: Path) -> str:
-    """The text with the lines of each paragraph joined, so that no phrase hides in a break."""
-    return re.sub(r"(?<=\S)\n[ >]*(?=[^\s|#`-])", " ", path.read_text("utf-8"))
+    """The text with the lines of each paragraph joined, so that no phrase hides in a break.
+
+    Without the names that Sphinx is to document.
+    """
+    text = re.sub(r"(?m)^\.\. auto.*$", "", path.read_text("utf-8"))
+    return re.sub(r"(?<=\S)\n[ >]*(?=[^\s|#`-])", " ", text)
 
 
 def code_names(path: Path) -> set[str]:

@@ -220,7 +220,7 @@ IMPORTS = {
     "sessions.sql": {
         "sessions.sql.creation", "sessions.sql.database", "sessions.sql.diagnosis",
         "sessions.sql.engine", "sessions.sql.from_settings", "sessions.sql.store",
-        "sessions.sql.table", "sessions.sql.upgrade",
+        "sessions.sql.table", "sessions.sql.upgrade", "sessions.sql_settings",
     },
     "sessions.sql.from_settings": {
         "sessions.sql.creation", "sessions.sql.engine", "sessions.sql.store", "sessions.sql.table",

@@ -37,6 +37,15 @@ class ServerSession(SessionData):
     to wait for the garbage collector, with memory that no processor cache holds any more.
     """
 
+    new: bool
+    """Whether the session began with this request."""
+    id: str
+    """Random and public, safe to log: neither cookie nor token can be made from it."""
+    created: int
+    """When the session began, in seconds since the epoch."""
+    seen_at: datetime
+    """When the session was last stored before this request, aware and in UTC."""
+
     def __init__(
         self,
         row: SessionRow,
@@ -66,13 +75,10 @@ class ServerSession(SessionData):
 
     def _start(self) -> None:
         row = self._row
-        self.new: bool = row.record is None
-        self.id: str = row.id
-        """Random and public, safe to log: neither cookie nor token can be made from it."""
-        self.created: int = int(row.created_at.timestamp())
-        """When the session began, in seconds since the epoch."""
-        self.seen_at: datetime = row.seen_at
-        """When the session was last stored before this request, aware and in UTC."""
+        self.new = row.record is None
+        self.id = row.id
+        self.created = int(row.created_at.timestamp())
+        self.seen_at = row.seen_at
 
     @property
     def expires_at(self) -> datetime | None:
