@@ -33,7 +33,11 @@ autodoc_preserve_defaults = True  # or the builder's environment is printed, whi
 
 
 def link_files(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Have links to files outside of docs/ lead to a copy of the file."""
+    """Have links to files outside of docs/ lead to a copy of the file, and pages called by title.
+
+    On GitHub a link to a page has the name of its file.
+    """
+    source[0] = re.sub(r"\[[\w-]+\.md\]\((?!\.\./)", "[](", source[0])
     source[0] = re.sub(r"\]\((\.\./[^)#]+)(?:#[^)]*)?\)", r"](path:\1)", source[0])
 
 

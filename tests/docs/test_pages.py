@@ -4,8 +4,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -15,6 +17,8 @@ import sessionsite.sessions
 import sessionsite.testing
 from sessionsite.cli.group import commands
 from tests import ROOT
+from tests.harness.chromium import start_chromium
+from tests.harness.skipping import required
 
 pytestmark = pytest.mark.all
 
@@ -92,3 +96,23 @@ def test_nothing_of_the_machine_is_in_a_page(pages: Path) -> None:
         assert "never-to-be-printed" not in text
         assert str(ROOT) not in text
     assert metadata.version("sessionsite") in (pages / "index.html").read_text("utf-8")
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_pages_read_on_a_phone(pages: Path, scheme: Literal["light", "dark"]) -> None:
+    """No page is wider than a phone; what is wider scrolls by itself."""
+    with ExitStack() as stack:
+        with required():
+            browser = stack.enter_context(start_chromium())
+        phone = browser.new_context(viewport={"width": 390, "height": 844}, color_scheme=scheme)
+        page = phone.new_page()
+        wide = {}
+        for path in sorted(pages.glob("*.html")):
+            page.goto(path.as_uri())
+            wide[path.name] = page.evaluate("document.documentElement.scrollWidth")
+        assert {name: width for name, width in wide.items() if width > 390} == {}
+        page.goto((pages / "configuration.html").as_uri())
+        table = page.locator(".table-wrapper").first
+        assert table.evaluate("e => e.scrollWidth > e.clientWidth")
+        assert table.evaluate("e => getComputedStyle(e).overflowX") == "auto"
