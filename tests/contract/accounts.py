@@ -1,6 +1,5 @@
 """An app with the login and the logout of the documents, and a browser that loses answers."""
 
-import re
 from typing import Any
 
 from pyramid.config import Configurator
@@ -11,15 +10,16 @@ from pyramid.response import Response
 from pyramid.router import Router
 from webtest import TestApp, TestResponse
 
-from tests import ROOT
+from tests.docs.blocks import take_one
+
+HEADING = "What the cookie factory makes of them"
+VIEWS = take_one("coming-from-express.md", HEADING, "python")
 
 
 def documented() -> dict[str, Any]:
     """The views of docs/coming-from-express.md, as they stand there."""
-    text = (ROOT / "docs/coming-from-express.md").read_text("utf-8")
-    (code,) = re.findall(r"(?s)A login and a logout, in full:\n\n```python\n(.*?)```", text)
     names: dict[str, Any] = {"HTTPSeeOther": HTTPSeeOther}
-    exec(code, names)
+    exec(VIEWS, names)
     return names
 
 

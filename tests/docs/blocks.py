@@ -2,10 +2,12 @@
 
 A fence's language says what is done with a block. `text` is output, or a drawing. Every other one
 is run: a test `take`s it, when its module is imported. Or the comment in front of it says why not:
-`<!-- not run: it changes the machine -->`.
+`<!-- not run: it changes the machine -->`. The README's blocks are indented: those below "Use a
+session" are Python, the others for a shell.
 """
 
 import re
+import textwrap
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,6 +17,11 @@ from tests import ROOT
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _FENCE = re.compile(
     r"(?ms)^(?:<!-- not run: (?P<reason>[^>]*?) -->\n)?^```(?P<language>\S*)\n(?P<code>.*?)^```$"
+)
+
+
+_INDENTED = re.compile(
+    r"(?m)(?<=\n\n)(?:<!-- not run: (?P<reason>[^>]*?) -->\n\n)?(?P<code>(?:    .*\n|\n(?=    ))+)"
 )
 
 
@@ -48,16 +55,15 @@ def blocks(page: str) -> list[Block]:
         for match in re.finditer(r"(?m)^#+ (.*)$", text)
         if not any(start <= match.start() < end for start, end in code)
     ]
-    return [
-        Block(
-            page,
-            [title for start, title in headings if start < match.start()][-1],
-            match["language"],
-            match["code"],
-            match["reason"],
+    found = []
+    for match in (_INDENTED if page == "README.md" else _FENCE).finditer(text):
+        heading = [title for start, title in headings if start < match.start()][-1]
+        shell = "python" if heading == "Use a session" else "sh"
+        language = match.groupdict().get("language", shell)
+        found.append(
+            Block(page, heading, language, textwrap.dedent(match["code"]), match["reason"])
         )
-        for match in _FENCE.finditer(text)
-    ]
+    return found
 
 
 def take(page: str, heading: str | None = None, language: str | None = None) -> list[Block]:

@@ -13,6 +13,9 @@ from psycopg import sql
 from sessionsite.cli import main
 from sessionsite.testing import record
 from tests import ROOT
+from tests.docs.blocks import blocks, take_one
+from tests.docs.shell import SCRIPTS, App, Shell, commands
+from tests.harness import free_port
 from tests.harness.nginx import start_nginx
 from tests.harness.observing import until
 from tests.harness.postgres import Postgres
@@ -31,12 +34,12 @@ from tests.harness.stores import sql_store
 DOCUMENT = (ROOT / "docs" / "deployment.md").read_text("utf-8")
 
 
-def block(heading: str, language: str) -> str:
-    """The first block of code in that language under a heading."""
-    section = DOCUMENT.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
-    match = re.search(rf"(?s)```{language}\n(.*?)```", section)
-    assert match, f"{heading} has no block of {language}"
-    return match[1]
+TABLE = take_one("deployment.md", "The table by hand", "sql")
+UNDER_A_PATH = take_one("deployment.md", "Under a path", "ini")
+LOCATION = take_one("deployment.md", "Under a path", "nginx")
+TRY = take_one("deployment.md", "Without PostgreSQL", "sh")
+ASK = take_one("deployment.md", "Without PostgreSQL", "console")
+OTHER_HOST = take_one("deployment.md", "A proxy on another host", "ini")
 
 
 def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
@@ -62,7 +65,7 @@ def catalog(url: str) -> dict[str, list[tuple[Any, ...]]]:
 def test_the_table_made_by_hand_is_the_one_that_init_db_makes(postgres: Postgres) -> None:
     by_hand, by_code = (postgres.create_database("docs") for _ in range(2))
     with connect(by_hand) as connection:
-        connection.execute(block("The table by hand", "sql"))
+        connection.execute(TABLE)
     create_table(by_code)
     assert catalog(by_hand) == catalog(by_code)
     assert len(catalog(by_hand)["columns"]) == 21
@@ -143,13 +146,17 @@ def test_the_site_works_under_a_path(
     tmp_path: Path,
 ) -> None:
     create_table(postgres_url)
-    config = edited(tmp_path, block("Under a path", "ini"))
+    config = edited(tmp_path, UNDER_A_PATH)
     (tmp_path / "nginx").mkdir()
     with start_worker(tmp_path, config, DATABASE_URL=postgres_url) as worker:
         with required():
-            nginx = start_nginx(tmp_path / "nginx", [worker.port, worker.port])
+            location = {r"^    location / \{\n.*\n    \}\n": LOCATION}
+            nginx = start_nginx(tmp_path / "nginx", [worker.port, worker.port], changes=location)
         with nginx:
             browser = Browser(nginx.url, nginx.certificate)
+            there = browser.get("/sessions").headers["Location"]
+            assert there == "https://localhost/sessions/"  # on the port of https
+            assert browser.get("/about").status == 404
             home = browser.get("/sessions/")
             (cookie,) = home.headers.get_all("Set-Cookie", [])
             assert cookie.startswith("__Secure-sessionsite=")
@@ -170,7 +177,7 @@ def test_the_site_works_under_a_path(
 def test_the_proxy_can_be_on_another_host(sqlite_url: str, tmp_path: Path) -> None:
     needs_another_address()
     create_table(sqlite_url)
-    lines = block("A proxy on another host", "ini")
+    lines = OTHER_HOST
     lines = lines.replace("192.0.2.10", "127.0.0.1").replace("192.0.2.20", "127.0.0.2")
     config = edited(tmp_path, lines)
     with start_worker(tmp_path, config, DATABASE_URL=sqlite_url) as worker:
@@ -180,6 +187,24 @@ def test_the_proxy_can_be_on_another_host(sqlite_url: str, tmp_path: Path) -> No
         assert from_another.history == [f"{worker.url}/"]
 
 
+@pytest.mark.servers
+def test_production_can_be_tried_without_postgresql(tmp_path: Path) -> None:
+    port = free_port()
+    ini = PRODUCTION.read_text("utf-8").replace(":6543", f":{port}")
+    (tmp_path / "production.ini").write_text(ini, "utf-8")
+    (tmp_path / ".venv").mkdir()
+    (tmp_path / ".venv" / "bin").symlink_to(SCRIPTS)
+    shell = Shell(tmp_path)
+    *lines, serve = TRY.strip().splitlines()
+    assert "Table sessions: created" in shell.run("\n".join(lines))
+    ((ask, _),) = commands(ASK)
+    with App(serve.removeprefix(".venv/bin/"), shell, port).start():
+        answer = shell.run(ask.replace("6543", str(port)))
+    assert answer.startswith("HTTP/1.1 200 OK")
+    assert "Sessions - Home" in answer
+
+
 def test_the_environment_file_has_the_variables_of_production_ini() -> None:
+    (environment,) = (b for b in blocks("deployment.md") if b.heading == "Environment")
     variables = re.findall(r"\$\{(\w+)", PRODUCTION.read_text("utf-8"))
-    assert set(re.findall(r"(?m)^(\w+)=\"", block("Environment", "sh"))) == set(variables)
+    assert set(re.findall(r"(?m)^(\w+)=\"", environment.code)) == set(variables)

@@ -13,13 +13,15 @@ from pyramid.security import forget, remember
 from webtest import TestApp
 
 from sessionsite.cli.config import SERVER_FACTORY
-from sessionsite.sessions import EndReason
+from sessionsite.sessions import EndReason, SessionEnded
 from tests import ROOT
+from tests.docs.blocks import take, take_one
 from tests.harness.stores import sql_keys
 
 DOCUMENT = (ROOT / "docs" / "owners.md").read_text("utf-8")
+REMEMBER = take_one("owners.md", "Remember me", "python")
 SECRET = "a-secret-for-tests-that-is-long-enough"
-BLOCKS = re.findall(r"(?s)```python\n(.*?)```", DOCUMENT)
+BLOCKS = [block.code for block in take("owners.md", language="python")]
 
 
 @pytest.fixture
@@ -120,6 +122,34 @@ def test_the_helper_is_a_security_policy(sqlite_url: str, module: Callable[..., 
     assert cookie.expires is not None
     browser.get("/go")
     browser.get("/secret", status=403)
+
+
+def test_remember_me_is_what_login_does(sqlite_url: str) -> None:
+    with Configurator(settings=server_settings_of(sqlite_url)) as config:
+        config.include("sessionsite.sessions")
+
+        def remembered(request: Any) -> list[Any]:
+            session, seconds = request.session, 30 * 86400
+            exec(REMEMBER, {"session": session, "seconds": seconds})
+            session["by hand"] = True
+            return [session.expires_at.timestamp() - session.created]
+
+        config.add_route("page", "/")
+        config.add_view(remembered, route_name="page", renderer="json")
+        browser = TestApp(config.make_wsgi_app())
+    assert browser.get("/").json == [pytest.approx(30 * 86400, abs=5)]
+    (cookie,) = browser.cookiejar
+    assert cookie.expires is not None
+
+
+def test_a_subscriber_hears_of_theft(
+    module: Callable[..., Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Configurator() as config:
+        config.scan(module("page_events", "from pyramid.events"))
+    for reason in (EndReason.LOGOUT, EndReason.REUSE):
+        config.registry.notify(SessionEnded(id="an-id", owner="user:42", reason=reason))
+    assert capsys.readouterr().out == "the session an-id of user:42 may have been stolen\n"
 
 
 def test_the_table_of_reasons_is_the_codes() -> None:

@@ -29,6 +29,7 @@ PACKAGES = [
 ]
 NAMES = [(package, name) for package in PACKAGES for name in package.__all__]
 REFERENCE = (ROOT / "docs" / "reference.md").read_text("utf-8")
+IDS = [f"{package.__name__}.{name}" for package, name in NAMES]
 CODE = sorted(Path(sessionsite.__file__).parent.rglob("*.py"))
 
 
@@ -76,7 +77,7 @@ def test_a_package_holds_its_public_names_and_no_other(package: ModuleType) -> N
     assert sorted(package.__all__, key=str.lower) == sorted(set(package.__all__), key=str.lower)
 
 
-@pytest.mark.parametrize(("package", "name"), NAMES, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("package", "name"), NAMES, ids=IDS)
 def test_a_public_name_is_documented(package: ModuleType, name: str) -> None:
     thing = getattr(package, name)
     if isinstance(thing, InterfaceClass):
@@ -90,7 +91,7 @@ def test_a_public_name_is_documented(package: ModuleType, name: str) -> None:
         assert name in CONSTANTS
 
 
-@pytest.mark.parametrize(("package", "name"), NAMES, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(("package", "name"), NAMES, ids=IDS)
 def test_a_public_name_is_in_the_reference(package: ModuleType, name: str) -> None:
     (section,) = re.findall(
         rf"(?s)module:: {re.escape(package.__name__)}\n(.*?)(?=\n\.\. \w*module::|\Z)", REFERENCE

@@ -17,18 +17,19 @@ from sessionsite import main
 from sessionsite.cli import main as command
 from sessionsite.sessions import ConfigurationError, Record, SessionStore, describe, session_factory
 from tests import ROOT
+from tests.docs.blocks import take
 from tests.sessions.apps import count
 
 DOCUMENT = (ROOT / "docs" / "writing-a-store.md").read_text("utf-8")
+BLOCKS = take("writing-a-store.md")
 SECRET = "a-secret-for-tests-that-is-long-enough"
 MODULES = {"sessions.py": "An example", "test_store.py": "Testing it", "factory.py": "A factory"}
 
 
 def block(heading: str, language: str) -> str:
     """The one block of code in that language under a heading."""
-    section = DOCUMENT.partition(f"\n## {heading}")[2].partition("\n## ")[0]
-    (code,) = re.findall(rf"(?s)```{language}\n(.*?)```", section)
-    return str(code)
+    (found,) = (b for b in BLOCKS if b.heading.startswith(heading) and b.language == language)
+    return found.code
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import pytest
 
 from sessionsite.cli import main
 from tests import ROOT
+from tests.docs.blocks import take_one
 from tests.harness import free_port
 from tests.harness.nginx import SITE, Nginx, start_nginx
 from tests.harness.probe import serve, write_probe
@@ -30,6 +31,7 @@ from tests.harness.tls_client import ask, check_headers, raw
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 CONF = SITE.read_text()
+ROBOTS = take_one("operations.md", "Floods and bots", "nginx")
 OPERATIONS = (ROOT / "docs/operations.md").read_text("utf-8")
 FLOOD, VISITOR = "127.0.0.2", "127.0.0.1"
 # Which address a client has, so that one machine can be many.
@@ -144,9 +146,7 @@ def test_bounds_a_flood_does_not_fill_the_logs(site: Nginx) -> None:
 
 
 def test_the_documents_robots_txt_is_served(tmp_path: Path) -> None:
-    blocks = re.findall(r"(?s)```nginx\n(.*?)```", OPERATIONS)
-    (block,) = (block for block in blocks if "/robots.txt" in block)
-    changes = {r"^    location / \{": block.replace("\\", "\\\\") + "    location / {"}
+    changes = {r"^    location / \{": ROBOTS.replace("\\", "\\\\") + "    location / {"}
     with started(start_nginx, tmp_path, [free_port()], changes=changes) as server:
         response, body = ask(server, path="/robots.txt")
     assert response.status == 200

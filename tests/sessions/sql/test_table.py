@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from sessionsite.sessions.sql import create_table, make_engine, sessions_table
 from sessionsite.testing import START, record
 from tests import ROOT
+from tests.docs.blocks import take
 from tests.harness.stores import settings_of, sql_store
 
-SECTION = (ROOT / "docs" / "deployment.md").read_text("utf-8").partition("\n## Alembic\n")[2]
-LEFT_ALONE, OWNED, *_ = re.findall(r"(?s)```python\n(.*?)```", SECTION)
+LEFT_ALONE, OWNED = [block.code for block in take("deployment.md", "Alembic")]
 IMPORT = OWNED.splitlines()[0]
 IN_A_SCHEMA = LEFT_ALONE.replace('"sessions', '"web.sessions')
 CONFIGURE = "connection=connection, target_metadata=target_metadata"
