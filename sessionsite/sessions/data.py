@@ -121,7 +121,8 @@ class SessionData(dict[str, Any]):
         `timeout`: seconds from the last use to its idle end. `lifetime`: seconds from its creation
         to its absolute end, at most `session.max_lifetime`. None is "no such end". `persistent`:
         whether the browser keeps the cookie when it is closed; with an absolute end until that.
-        Raises TypeError, ValueError.
+        Raises TypeError, ValueError, and `HeadersSentError` once the headers of the response have
+        left.
         """
         kept = checked_lifetime(timeout, lifetime, persistent, self._max_lifetime())
         self._set_own("set_lifetime()", **kept)

@@ -56,7 +56,7 @@ class LoginHelper:
     """
 
     def authenticated_userid(self, request: Request) -> str | None:
-        """Return the owner of the visitor's session."""
+        """Return the owner of the visitor's session; None for nobody's. Raises `StoreError`."""
         owner: str | None = request.session.owner
         return owner
 

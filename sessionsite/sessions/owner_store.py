@@ -71,6 +71,7 @@ class SessionCounts:
 class OwnerStore(SessionStore, Protocol):
     """A store that finds sessions by their owner; `sessionsite.testing.OwnerContract` tests it.
 
+    Each method raises `StoreError` where the store fails. All times are aware.
     What has expired at `now` is absent here as it is in `load`: it is left to the pruner. A row
     whose owner is `RESERVED_OWNER` is no session: `latest`, `end_older` and `counts` leave it out,
     until it has expired and is to be pruned like any other.

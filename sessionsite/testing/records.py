@@ -13,7 +13,10 @@ START = datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
 def record(name: str = "a", **changes: Any) -> Record:
-    """Return a record that is alive at `START`, with an id and a token hash made from `name`."""
+    """Return a record that is alive at `START`, with an id and a token hash made from `name`.
+
+    `changes`: fields of `Record` that are to be others.
+    """
     values: dict[str, Any] = {
         "id": f"id-{name}",
         "token_hash": f"hash-{name}".encode(),

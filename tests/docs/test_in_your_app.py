@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.docs.blocks import Block, take, write
+from tests.docs.blocks import take, write
 from tests.docs.shell import App, Shell
 from tests.docs.starter import lay_out
 from tests.harness import free_port
@@ -66,12 +66,3 @@ def test_the_page_can_be_followed_word_for_word(shell: Shell, postgres: Postgres
             secret = said.strip() if "generate-secret\n" in block.code else secret
             if block.code.startswith("pytest"):
                 assert "7 passed" in said  # the page's three beside the app's own four
-
-
-def test_each_step_is_on_the_page_once() -> None:
-    def commands(block: Block) -> list[str]:
-        return block.code.splitlines() if block.language == "sh" else []
-
-    lines = [line for block in BLOCKS for line in commands(block)]
-    assert "sessionsite init-db development.ini" in lines
-    assert {block.file for block in BLOCKS} >= {"development.ini", "testing.ini", "production.ini"}

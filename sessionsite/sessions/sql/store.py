@@ -30,7 +30,10 @@ _BATCH = 1000  # rows
 
 
 class SQLAlchemyStore(StatusRunner, OwnerStore):
-    """`OwnerStore` over one table; thread-safe. Times are stored to the microsecond."""
+    """`OwnerStore` over one table; thread-safe. Times are stored to the microsecond.
+
+    Its methods are those of `SessionStore` and `OwnerStore`, and raise what these say.
+    """
 
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
         """Take an engine that `make_engine` has made: the store's own, with its pool and driver."""
