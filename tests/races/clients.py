@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Self
 from urllib.parse import urlencode
 
-from sessionsite.sessions.sql import SQLAlchemyStore
 from tests.harness.pserve import Pserve
 from tests.races.gates import TIMEOUT, Gate, GateKeeper
 
@@ -43,10 +42,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Site:
-    """Processes on one database. `store` looks into it from here; `url` is its address."""
+    """Processes on one store. `store` looks into it from here; `url` is its database's address."""
 
     ports: Sequence[int]
-    store: SQLAlchemyStore
+    store: Any  # an OwnerStore
     url: str
     keeper: GateKeeper
     servers: Sequence[Pserve]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from sessionsite.sessions import OwnerStore
 from tests import ROOT
 from tests.harness import free_port
 from tests.harness.pserve import start_pserve
@@ -21,9 +22,8 @@ SETTINGS = {
     "session.cookie_name": COOKIE_NAME,
     "session.secret": SECRET,
     "session.prune_interval": "none",
-    "session.sqlalchemy.pool_size": "20",
-    "session.sqlalchemy.max_overflow": "0",
 }
+SQL = {"session.sqlalchemy.pool_size": "20", "session.sqlalchemy.max_overflow": "0"}
 CONFIG = """
 [app:main]
 use = call:tests.races.app:{app}
@@ -47,17 +47,23 @@ def processes(
     settings: Mapping[str, str] | None = None,
     count: int = 2,
     env: Mapping[str, str] | None = None,
+    own_store: OwnerStore | None = None,
 ) -> Iterator[Site]:
-    """`count` processes of one of the apps on the database at `url`, which is empty."""
-    store = sql_store(url)
-    given = SETTINGS | {"races.gate_port": str(keeper.port), "session.sqlalchemy.url": url}
+    """`count` processes of one of the apps on the database at `url`, which is empty.
+
+    Or, with no `url`, on what `own_store` is on; its keys are in `settings`.
+    """
+    store = own_store or sql_store(url)
+    given = SETTINGS | {"races.gate_port": str(keeper.port)}
+    if own_store is None:
+        given |= SQL | {"session.sqlalchemy.url": url}
     lines = "\n".join(f"{k} = {v}" for k, v in {**given, **(settings or {})}.items())
     ports = [free_port() for _ in range(count)]
     config = directory / f"{ports[0]}.ini"
     config.write_text(CONFIG.format(app=app, settings=lines, threads=THREADS))
     servers = []
     with ExitStack() as stack:
-        stack.callback(store.engine.dispose)
+        stack.callback(store.close)
         for port in ports:
             args = [f"http_port={port}"]
             environ = {"PYTHONPATH": str(ROOT), **(env or {})}

@@ -6,8 +6,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import sqlalchemy as sa
-
 from sessionsite.sessions.store import Record
 from tests.races.clients import Answer, Crowd, Site, results
 
@@ -17,9 +15,7 @@ WAYS = ("log out", "expire", "revoke")
 
 def alive(site: Site) -> int:
     """How many sessions there are that have not expired."""
-    with site.store.engine.connect() as connection:
-        query = sa.select(sa.func.count()).where(site.store.table.c.expires_at > datetime.now(UTC))
-        return int(connection.execute(query).scalar_one())
+    return int(site.store.counts(datetime.now(UTC)).live)
 
 
 def end(site: Site, crowd: Crowd, visitor: tuple[str, str], way: str) -> None:

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from tests.harness.postgres import Postgres
 from tests.races.clients import Site, results
@@ -18,9 +17,8 @@ RENEWAL, GRACE = timedelta(seconds=600), timedelta(seconds=30)
 
 
 def rows(site: Site) -> int:
-    with site.store.engine.connect() as connection:
-        query = sa.select(sa.func.count()).select_from(site.store.table)
-        return int(connection.execute(query).scalar_one())
+    counts = site.store.counts(datetime.now(UTC))
+    return int(counts.live + counts.expired)
 
 
 def wrong_rotations(site: Site, races: int = 1000) -> Counter[str]:
