@@ -74,7 +74,8 @@ class OwnerStore(SessionStore, Protocol):
     Each method raises `StoreError` where the store fails. All times are aware.
     What has expired at `now` is absent here as it is in `load`: it is left to the pruner. A row
     whose owner is `RESERVED_OWNER` is no session: `latest`, `end_older` and `counts` leave it out,
-    until it has expired and is to be pruned like any other.
+    until it has expired and is to be pruned like any other. A row that makes no record is left out
+    of what is returned, and is in no other row's way.
     """
 
     @abstractmethod

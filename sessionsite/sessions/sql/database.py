@@ -12,12 +12,12 @@ class Statement(Protocol):
     """What a database makes of one statement."""
 
     def run(
-        self, connection: Any, values: Mapping[str, Any]
+        self, connection: Any, values: Mapping[str, Any], *, skip_malformed: bool = False
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Run it on a connection of the driver's, with `values` for its parameters.
 
         Returns the rows, and how many were read or written. Raises the driver's errors, and
-        `MalformedRecordError`.
+        `MalformedRecordError` for a row that can't be read; `skip_malformed` leaves such rows out.
         """
 
 

@@ -5,6 +5,7 @@ psycopg's codecs in C send and read the values.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -62,7 +63,11 @@ class Begin:
         self._for_change = for_change
 
     def run(
-        self, connection: StoreConnection, _values: Mapping[str, Any]
+        self,
+        connection: StoreConnection,
+        _values: Mapping[str, Any],
+        *,
+        skip_malformed: bool = False,
     ) -> tuple[Sequence[Sequence[Any]], int]:
         limits = connection.limits
         connection.begin(limits.change if self._for_change else limits.idle)
@@ -87,7 +92,11 @@ class PostgreSQLStatement:
         self._formats = [_BINARY] * len(types)
 
     def run(
-        self, connection: StoreConnection, values: Mapping[str, Any]
+        self,
+        connection: StoreConnection,
+        values: Mapping[str, Any],
+        *,
+        skip_malformed: bool = False,
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises psycopg's errors."""
         try:
@@ -101,7 +110,7 @@ class PostgreSQLStatement:
             if connection.in_transaction:  # the caller has to begin anew
                 raise
             result = self._result(connection, arguments)
-        return _rows(connection, result), result.command_tuples or 0
+        return _rows(connection, result, skip_malformed), result.command_tuples or 0
 
     def _result(self, connection: StoreConnection, arguments: Sequence[Any]) -> PGresult:
         pgconn = connection.pgconn
@@ -132,7 +141,9 @@ class PostgreSQLStatement:
         return made
 
 
-def _rows(connection: StoreConnection, result: PGresult) -> list[tuple[Any, ...]]:
+def _rows(
+    connection: StoreConnection, result: PGresult, skip_malformed: bool
+) -> list[tuple[Any, ...]]:
     """Return the rows of a result in binary format. Raises `MalformedRecordError`."""
     decoder = connection.decoder
     if decoder is None:
@@ -141,6 +152,16 @@ def _rows(connection: StoreConnection, result: PGresult) -> list[tuple[Any, ...]
     try:
         rows: list[tuple[Any, ...]] = decoder.load_rows(0, result.ntuples, tuple)
     except (psycopg.Error, ValueError) as exc:  # a time that Python can't hold
+        if skip_malformed:
+            return _readable(decoder, result)
         id_ = (result.get_value(0, 0) or b"").decode(errors="replace")
         raise MalformedRecordError(f"the row of session {id_}: {one_line(exc)}") from exc
+    return rows
+
+
+def _readable(decoder: abc.Transformer, result: PGresult) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = []
+    for number in range(result.ntuples):
+        with suppress(psycopg.Error, ValueError):
+            rows += decoder.load_rows(number, number + 1, tuple)
     return rows

@@ -97,11 +97,14 @@ class StatementRunner(forks.Forked):
         *,
         writes: bool = False,
     ) -> Sequence[Sequence[Any]]:
-        """Run one statement, return the rows that it read or wrote. `key`: see `Lease`."""
+        """Run one statement, return the rows that it read or wrote. `key`: see `Lease`.
+
+        Leaves out rows that can't be read: no list and no pruning fails because of one.
+        """
 
         def work() -> Sequence[Sequence[Any]]:
             with self._connection(key, writes=writes) as connection:
-                rows, _ = statement.run(connection, values)
+                rows, _ = statement.run(connection, values, skip_malformed=True)
             return rows
 
         return self._again(work)

@@ -184,7 +184,11 @@ class SQLiteStatement:
         ]
 
     def run(
-        self, connection: StoreSQLiteConnection, values: Mapping[str, Any]
+        self,
+        connection: StoreSQLiteConnection,
+        values: Mapping[str, Any],
+        *,
+        skip_malformed: bool = False,
     ) -> tuple[Sequence[Sequence[Any]], int]:
         """Return the rows, and how many were read or written. Raises sqlite3's errors."""
         encode = self._encode
@@ -193,8 +197,15 @@ class SQLiteStatement:
             cursor = connection.run(self._sql, self._constants | encoded)
         except UnicodeEncodeError as exc:  # half of a surrogate pair, in an id
             raise sqlite3.DataError(str(exc)) from exc
-        rows = [self._decoded(row) for row in cursor.fetchall()]
-        return rows, len(rows) if self._decode else cursor.rowcount
+        found = cursor.fetchall()
+        rows = []
+        for row in found:
+            try:
+                rows.append(self._decoded(row))
+            except MalformedRecordError:
+                if not skip_malformed:
+                    raise
+        return rows, len(found) if self._decode else cursor.rowcount
 
     def _decoded(self, row: Sequence[Any]) -> list[Any]:
         try:
