@@ -1,6 +1,7 @@
 """The contract of what goes wrong: a store that fails, a row that is no record, `close`."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from unittest import SkipTest
 
@@ -71,10 +72,20 @@ class FailureContract:
             error = raised(call)
             assert isinstance(error, StoreError), error
             assert error.__cause__ is not None  # the driver's error
-        # These two may not need what is broken.
-        for optional in (lambda: store.count_expired(START), sweep):
+        # These may not need what is broken.
+        optionals = (lambda: store.count_expired(START), lambda: store.try_write(START), sweep)
+        for optional in optionals:
             assert isinstance(raised(optional), StoreError | None)
         store.close()
+
+    def test_a_row_that_makes_no_record_is_not_in_the_pruners_way(self, store: Any) -> None:
+        for name in "abc":
+            store.create(record(name, expires_at=START))
+        self.spoil_row(store, "id-b")
+        assert store.prune(START, 10) in (2, 3)  # it may go, too
+        assert store.prune(START, 10) == 0
+        assert store.load("id-a", START - timedelta(hours=1)) is None
+        assert store.count_expired(START) in (None, 0, 1)
 
     def test_a_row_that_makes_no_record_says_so(self, store: Any) -> None:
         store.create(record())

@@ -1,30 +1,22 @@
 """The contract of an `OwnerStore`: lists and ends by owner, and the lock per owner."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
-from threading import Event, Thread
 from typing import Any
 
-from ..sessions import RESERVED_OWNER, OwnerStore, Record, SessionCounts, SessionSummary
+from ..sessions import RESERVED_OWNER, OwnerStore, SessionCounts, SessionSummary
 from .contract import StoreContract
-from .records import START, in_parallel, raised, record
+from .owner_locks import OwnerLockContract, ids, owned
+from .records import START, record
 from .rows import FULL
 
 SECOND = timedelta(seconds=1)
+MANY = 150  # more than a driver's page, often a hundred
 FAR = START + timedelta(days=1)
 OWNERS = ("user:42", "User:42", "user:4", "user:42 ", "%", "'", "é\U0001f600", "x" * 255)
 
 
-def owned(name: str, owner: str | None = "user:42", **changes: Any) -> Record:
-    return record(name, owner=owner, **changes)
-
-
-def ids(summaries: Any) -> list[str]:
-    return [summary.id for summary in summaries]
-
-
-class OwnerContract(StoreContract):
+class OwnerContract(StoreContract, OwnerLockContract):
     """What an `OwnerStore` promises, beside what a `SessionStore` does."""
 
     def test_it_is_an_owner_store(self, store: Any) -> None:
@@ -76,7 +68,8 @@ class OwnerContract(StoreContract):
             store.create(owned(name))
         store.create(owned("other", "user:43"))
         store.create(record("nobody"))
-        assert sorted(ids(store.end_owner("user:42", START, "id-b"))) == ["id-a", "id-c"]
+        store.create(owned("bb"))  # another one than id-b
+        assert sorted(ids(store.end_owner("user:42", START, "id-b"))) == ["id-a", "id-bb", "id-c"]
         assert [store.load(f"id-{name}", START) is None for name in "abc"] == [True, False, True]
         assert ids(store.end_owner("user:42", START)) == ["id-b"]
         assert list(store.end_owner("user:42", START)) == []
@@ -89,37 +82,58 @@ class OwnerContract(StoreContract):
         assert store.save(owned("a"), 1, START) is False
         assert store.update("id-a", START, lambda newest: newest) is None
 
-    @staticmethod
-    def _end_while(store: Any, change: Callable[[Record], Record]) -> list[str]:
-        """Return what `end_owner` ends that is called while `change` has the row's lock."""
-        inside, go_on = Event(), Event()
+    def test_lists_have_the_rows_as_they_are(self, store: Any) -> None:
+        def expected(*names: str) -> list[SessionSummary]:
+            return [SessionSummary.of(store.load(f"id-{name}", START)) for name in names]
 
-        def slowly(newest: Record) -> Record:
-            inside.set()
-            go_on.wait(10)
-            return change(newest)
+        for number, name in enumerate("abcde"):
+            seen, end = START - number * SECOND, FAR - number * SECOND
+            store.create(owned(name, seen_at=seen, expires_at=end, created_at=START - 60 * SECOND))
+        assert list(store.sessions_of("user:42", START)) == expected(*"abcde")
+        later = owned("e", seen_at=START + SECOND, expires_at=FAR + SECOND)
+        assert store.save(later, 1, START)
+        store.update("id-d", START, lambda row: replace(row, label="here", expires_at=None))
+        assert list(store.sessions_of("user:42", START)) == expected(*"eabcd")
+        assert list(store.latest(START, 9)) == expected(*"deabc")
+        store.delete("id-a")
+        store.update("id-b", START, lambda row: None)
+        store.save(owned("c", expires_at=START + SECOND), 1, START)
+        store.prune(START + SECOND, 9)
+        left = expected("e", "d")
+        assert list(store.sessions_of("user:42", START)) == left
+        assert store.counts(START).owned == 2
+        ended = [each for batch in store.end_older(START, START, START) for each in batch]
+        assert ended == left[1:]
+        assert list(store.end_owner("user:42", START)) == left[:1]
 
-        ended: list[str] = []
-        changing = Thread(target=store.update, args=("id-a", START, slowly))
-        ending = Thread(target=lambda: ended.extend(ids(store.end_owner("user:42", START))))
-        changing.start()
-        assert inside.wait(10)
-        ending.start()
-        ending.join(0.2)  # it waits for the row
-        go_on.set()
-        changing.join()
-        ending.join()
-        return ended
+    def test_no_list_ends_at_a_page(self, store: Any) -> None:
+        for number in range(MANY):
+            store.create(owned(f"{number:03}"))
+        expected = [f"id-{number:03}" for number in range(MANY)]
+        assert sorted(ids(store.sessions_of("user:42", START))) == expected
+        assert sorted(ids(store.latest(START, MANY))) == expected
+        assert store.counts(START).live == MANY
+        assert sorted(ids(store.end_owner("user:42", START))) == expected
 
-    def test_end_owner_ends_a_row_that_is_being_changed(self, store: Any) -> None:
-        store.create(owned("a"))
-        assert self._end_while(store, lambda row: replace(row, payload="{}")) == ["id-a"]
-        assert store.load("id-a", START) is None
+    def test_prune_batch_leaves_the_living_and_what_is_past_the_limit(self, store: Any) -> None:
+        for number in range(5):
+            store.create(owned(str(number), expires_at=START))
+        store.create(owned("alive"))
+        assert [len(store.prune_batch(START, 2)) for _ in range(4)] == [2, 2, 1, 0]
+        assert ids(store.sessions_of("user:42", START)) == ["id-alive"]
 
-    def test_end_owner_leaves_a_row_that_is_leaving_the_owner(self, store: Any) -> None:
-        store.create(owned("a"))
-        assert self._end_while(store, lambda row: replace(row, owner=None)) == []
-        assert store.load("id-a", START) == record(version=2)
+    def test_a_row_that_makes_no_record_is_in_no_lists_way(self, store: Any) -> None:
+        for name in "abc":
+            store.create(owned(name))
+        self.spoil_row(store, "id-b")
+        for found in (store.sessions_of("user:42", START), store.latest(START, 9)):
+            assert {"id-a", "id-c"} <= {*ids(found)}
+        assert store.counts(START).live in (2, 3)
+        ended = [each for batch in store.end_older(START, FAR, START) for each in batch]
+        assert {"id-a", "id-c"} <= {*ids(ended)}
+        for name in "de":
+            store.create(owned(name))
+        assert {"id-d", "id-e"} <= {*ids(store.end_owner("user:42", START))}
 
     def test_latest_gives_those_that_end_last(self, store: Any) -> None:
         for number, name in enumerate("bca"):
@@ -163,45 +177,3 @@ class OwnerContract(StoreContract):
         store.create(owned("c", "user:43"))
         store.create(record("d"))
         assert store.counts(START) == SessionCounts(live=3, expired=1, owned=3, owners=2)
-
-    def test_one_caller_at_a_time_has_an_owners_lock(self, store: Any) -> None:
-        """Each adds a session only if there are fewer than two, and none sees half of it."""
-
-        def add(number: int) -> bool:
-            def work() -> bool:
-                if len(store.sessions_of("user:42", START)) >= 2:
-                    return False
-                store.create(owned(str(number)))
-                return True
-
-            added: bool = store.with_owner_locked("user:42", work)
-            return added
-
-        for _ in range(5):
-            assert sorted(in_parallel(8, add)) == [False] * 6 + [True] * 2
-            assert len(store.end_owner("user:42", START)) == 2
-
-    def test_what_is_done_under_an_owners_lock_is_undone_by_an_error(self, store: Any) -> None:
-        store.create(owned("a"))
-
-        def work() -> None:
-            store.create(owned("b"))
-            store.save(owned("a", payload="{}"), 1, START)
-            store.end_owner("user:42", START, "id-b")
-            raise ZeroDivisionError
-
-        error = raised(lambda: store.with_owner_locked("user:42", work))
-        assert isinstance(error, ZeroDivisionError)
-        assert store.load("id-a", START) == owned("a")
-        assert store.load("id-b", START) is None
-        assert store.with_owner_locked("user:42", lambda: 7) == 7
-
-    def test_an_owners_lock_is_not_in_the_way_of_other_owners(self, store: Any) -> None:
-        """Where writers wait for each other, they at least do not wait for ever."""
-
-        def add(number: int) -> None:
-            owner = f"user:{number}"
-            store.with_owner_locked(owner, lambda: store.create(owned(str(number), owner)))
-
-        in_parallel(8, add)
-        assert [len(store.sessions_of(f"user:{n}", START)) for n in range(8)] == [1] * 8

@@ -6,7 +6,7 @@ from typing import Any
 from unittest import SkipTest
 
 from ..sessions import Record, RecordExistsError
-from .records import START, in_parallel, record
+from .records import START, in_parallel, raised, record
 
 ROUNDS = 20
 LATER = START + timedelta(hours=2)
@@ -132,6 +132,26 @@ class ParallelContract:
             4, lambda n: [stores[n % 2].update("id-a", START, increment) for _ in range(10)]
         )
         assert store.load("id-a", START).payload == "40"
+        stores[1].close()
+
+    def test_of_calls_of_two_stores_for_one_row_one_succeeds(self, store: Any) -> None:
+        stores = (store, self.second_store(store))
+
+        def create(number: int) -> bool:
+            return raised(lambda: stores[number % 2].create(record())) is None
+
+        def save(number: int) -> Any:
+            return stores[number % 2].save(record(), 1, START)
+
+        for _ in range(ROUNDS):
+            assert sorted(in_parallel(4, create)) == [False] * 3 + [True]
+            assert sorted(in_parallel(4, save)) == [False] * 3 + [True]
+            deleted = in_parallel(4, lambda n: stores[n % 2].delete("id-a"))
+            assert sorted(deleted) == [False] * 3 + [True]
+        for number in range(20):
+            store.create(record(str(number), expires_at=START))
+        pruned = in_parallel(4, lambda n: stores[n % 2].prune(START, 5))
+        assert sum(pruned) + store.prune(START, 20) == 20
         stores[1].close()
 
     def test_of_two_stores_one_is_sweeping(self, store: Any) -> None:

@@ -33,7 +33,10 @@ PAYLOADS = (
     '{"spaces": "   "}   ',
 )
 ALIKE = ("Aa", "aA", "aa", "100", "1e2", "0100", "-a", "a-", "_a", "a_", "ab", "a", "AZaz09-_" * 3)
-NO_IDS = ("\0", "id-a\0", "\ud800", "\udcff", "é", "id-a\n", "'", '"; --', "%", "x" * 100_000)
+NO_IDS = (
+    *("\0", "id-a\0", "\ud800", "\udcff", "é", "id-a\n", "'", '"; --', "%", "x" * 100_000),
+    *(".", "..", "/", "./id-a", "../id-a", "x/../id-a", "id-a/", "id-a/.", "id-a*", "id-?"),
+)
 
 
 class RowContract:
@@ -60,6 +63,14 @@ class RowContract:
         assert type(loaded.old_token_valid) is type(loaded.token_confirmed) is bool
         assert (loaded.owner, loaded.label, loaded.persistent) == (None, None, None)
         assert (loaded.timeout, loaded.lifetime) == (None, None)
+
+    def test_owner_and_label_may_be_long(self, store: Any) -> None:
+        long = record(owner="\U0001f600" * 200, label="\u202e" * 200)
+        store.create(long)
+        assert store.load("id-a", START) == long
+        changed = replace(long, owner="'" * 200, label="\\" * 200, version=2)
+        assert store.update("id-a", START, lambda newest: changed) == changed
+        assert store.load("id-a", START) == changed
 
     def test_times_come_back_in_utc(self, store: Any) -> None:
         store.create(FULL)
@@ -179,8 +190,11 @@ class RowContract:
 
     def test_save_does_not_recreate_a_deleted_record(self, store: Any) -> None:
         store.create(record())
+        for version in (1, 2):  # as it was created, and once it was saved
+            assert store.save(record(version=version), version, START) is True
         assert store.delete("id-a") is True
-        assert store.save(record(), 1, START) is False
+        for version in (1, 2, 3):
+            assert store.save(record(version=version), version, START) is False
         assert store.load("id-a", START) is None
 
     def test_one_row_at_a_time_is_written(self, store: Any) -> None:

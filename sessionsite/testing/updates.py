@@ -65,6 +65,11 @@ class UpdateContract:
         assert store.update("id-a", START, lambda newest: newest) == record()
         assert store.load("id-a", START) == record()
 
+    def test_update_to_an_equal_record_is_a_write(self, store: Any) -> None:
+        store.create(record())
+        assert store.update("id-a", START, replace) == record(version=2)
+        assert store.load("id-a", START) == record(version=2)
+
     def test_update_to_none_deletes(self, store: Any) -> None:
         store.create(record())
         assert store.update("id-a", START, lambda newest: None) is None
@@ -85,7 +90,8 @@ class UpdateContract:
 
         store.create(record())
         unicode_error = UnicodeEncodeError("ascii", "é", 0, 1, "the app's")
-        for error in (ZeroDivisionError(), KeyError("x"), unicode_error, Interruption()):
+        of_the_app = (ZeroDivisionError(), KeyError("x"), OSError(5, "x"), TimeoutError())
+        for error in (*of_the_app, unicode_error, Interruption()):
 
             def change(newest: Record, error: BaseException = error) -> Record:
                 raise error

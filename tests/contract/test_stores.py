@@ -19,6 +19,10 @@ class TestMemoryStore(OwnerContract):
     test_updates_of_two_stores_wait_for_each_other = NOT_HERE
     test_of_two_stores_one_is_sweeping = NOT_HERE
     test_close_of_one_store_leaves_the_other = NOT_HERE
+    test_a_row_that_makes_no_record_is_not_in_the_pruners_way = NOT_HERE
+    test_a_row_that_makes_no_record_is_in_no_lists_way = NOT_HERE
+    test_of_calls_of_two_stores_for_one_row_one_succeeds = NOT_HERE
+    test_of_two_stores_one_has_an_owners_lock = NOT_HERE
 
     @pytest.fixture
     def store(self) -> MemoryStore:

@@ -6,103 +6,114 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from datetime import datetime
+from contextlib import contextmanager, nullcontext
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any
 
-from sessionsite.sessions import Record
 from tests import ROOT
 
-Change = Callable[[Record], Record | None]
-SAME = "the record that was given"
+SAME = "what it was given"
+CALLS_BACK = ("update", "with_owner_locked")  # these end with the function to call
 
 
 class StoreBeside:
-    """The store that `settings` make of `name` in another process; each call is a connection.
+    """The store that `settings` make of `name` in another process.
 
-    `change` and `work` run here, while the other process waits for them under its lock.
+    What a store calls back, `change` and `work`, is called here, while the other process waits for
+    it under its lock; what `work` asks of the store, the same thread of that process does.
     """
 
     def __init__(self, name: str, settings: dict[str, str]) -> None:
+        command = [sys.executable, "-m", __name__]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", __name__], cwd=ROOT, stdin=-1, stdout=-1
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
         assert self.process.stdin
         assert self.process.stdout
         pickle.dump((name, settings), self.process.stdin)
         self.process.stdin.flush()
         self._address: Any = pickle.load(self.process.stdout)
+        self._own = threading.local()
 
-    @contextmanager
-    def _call(self, *command: Any) -> Iterator[Connection]:
-        with Client(self._address) as connection:
-            connection.send(command)
-            yield connection
-
-    def _returned(self, connection: Connection) -> Any:
-        returned, error = connection.recv()
-        if error is not None:
-            raise error
-        return returned
-
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Callable[..., Any]:
         def method(*args: Any) -> Any:
-            with self._call(name, *args) as connection:
-                return self._returned(connection)
+            call_back = args[-1] if name in CALLS_BACK else None
+            with self._asking(name, *args[: len(args) - (call_back is not None)]) as connection:
+                return self._returned(connection, call_back)
 
         return method
 
-    def update(self, id: str, now: datetime, change: Change) -> Record | None:
-        with self._call("update", id, now) as connection:
-            while True:
-                what, value = connection.recv()
-                if what != "change":
-                    break
-                changed = change(value)
-                connection.send(SAME if changed is value else changed)
-            if what == "raised":
-                raise value
-            stored: Record | None = value
-            return stored
-
     @contextmanager
     def sweeping(self) -> Iterator[bool]:
-        with self._call("sweeping") as connection:
-            yield connection.recv()
-            connection.send(None)
-            connection.recv()
+        with self._asking("sweeping") as connection:
+            _, (turn,) = connection.recv()
+            yield turn
+            connection.send(("done", None))
+            self._returned(connection, None)
 
     def close(self) -> None:
         self.__getattr__("close")()
         self.process.communicate()
         assert self.process.returncode == 0
 
+    @contextmanager
+    def _asking(self, *command: Any) -> Iterator[Connection]:
+        outer = getattr(self._own, "connection", None)
+        with nullcontext(outer) if outer else Client(self._address) as connection:
+            connection.send(command)
+            yield connection
 
-def _serve(store: Any, connection: Connection) -> None:
-    with connection:
-        name, *args = connection.recv()
-        if name == "sweeping":
-            with store.sweeping() as turn:
-                connection.send(turn)
-                connection.recv()
-            connection.send(None)
-        elif name == "update":
-
-            def change(newest: Record) -> Any:
-                connection.send(("change", newest))
-                changed = connection.recv()
-                return newest if changed == SAME else changed
-
+    def _returned(self, connection: Connection, call_back: Callable[..., Any] | None) -> Any:
+        while True:
+            what, value = connection.recv()
+            if what == "returned":
+                return value
+            if what == "raised":
+                raise value
+            assert call_back is not None
+            outer, self._own.connection = getattr(self._own, "connection", None), connection
             try:
-                connection.send(("returned", store.update(*args, change)))
+                returned = call_back(*value)
+                connection.send(("done", SAME if value and returned is value[0] else returned))
             except Exception as exc:
-                connection.send(("raised", exc))
-        else:
-            try:
-                connection.send((getattr(store, name)(*args), None))
-            except Exception as exc:
-                connection.send((None, exc))
+                connection.send(("raise", exc))
+            finally:
+                self._own.connection = outer
+
+
+class _Service:
+    """One call of the store, and what is called back meanwhile."""
+
+    def __init__(self, store: Any, connection: Connection) -> None:
+        self._store, self._connection = store, connection
+
+    def run(self) -> None:
+        with self._connection:
+            self._do(*self._connection.recv())
+
+    def _do(self, name: str, *args: Any) -> None:
+        try:
+            if name == "sweeping":
+                with self._store.sweeping() as turn:
+                    returned = self._call_back(turn)
+            else:
+                further = (self._call_back,) if name in CALLS_BACK else ()
+                returned = getattr(self._store, name)(*args, *further)
+            self._connection.send(("returned", returned))
+        except EOFError:
+            return  # the other end is gone
+        except Exception as exc:
+            self._connection.send(("raised", exc))
+
+    def _call_back(self, *args: Any) -> Any:
+        self._connection.send(("call", args))
+        while True:
+            name, *values = self._connection.recv()
+            if name == "done":
+                return args[0] if values == [SAME] else values[0]
+            if name == "raise":
+                raise values[0]
+            self._do(name, *values)
 
 
 def main() -> None:
@@ -115,9 +126,8 @@ def main() -> None:
 
         def accept() -> None:
             while True:
-                threading.Thread(
-                    target=_serve, args=(store, listener.accept()), daemon=True
-                ).start()
+                service = _Service(store, listener.accept())
+                threading.Thread(target=service.run, daemon=True).start()
 
         threading.Thread(target=accept, daemon=True).start()
         sys.stdin.read()  # ends with the process that has started us

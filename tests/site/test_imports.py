@@ -61,7 +61,10 @@ IMPORTS = {
     },
     "testing.records": SITE,
     "testing.rows": {"testing.records"} | SITE,
-    "testing.owners": {"testing.contract", "testing.records", "testing.rows"} | SITE,
+    "testing.owners": {
+        "testing.contract", "testing.owner_locks", "testing.records", "testing.rows",
+    } | SITE,
+    "testing.owner_locks": {"testing.parallel", "testing.records"} | SITE,
     "testing.updates": {"testing.records", "testing.rows"} | SITE,
     "testing.ends": {"testing.records"} | SITE,
     "testing.parallel": {"testing.records"} | SITE,

@@ -117,3 +117,12 @@ class ClosesAll(SoundStore):
     def ask(self) -> None:
         if {"shared", "closed"} <= self.gone:
             raise StoreError("the connection is closed")
+
+
+@fault("no pruning gets past a row that is no record")
+class PrunesNoFurther(SoundStore):
+    def prune(self, now: datetime, limit: int) -> int:
+        for id_, row in self._records.items():
+            if row.expired(now):
+                self.check(id_)
+        return super().prune(now, limit)

@@ -5,34 +5,35 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sessionsite.sessions import MemoryStore, Record, SessionCounts, SessionSummary
+from sessionsite.sessions import Record, SessionCounts, SessionSummary
+from tests.contract.broken.sound import SoundStore
 
 Found = Sequence[SessionSummary]
 
 
-class Reversed(MemoryStore):
+class Reversed(SoundStore):
     def sessions_of(self, owner: str, now: datetime) -> Found:
         return list(super().sessions_of(owner, now))[::-1]
 
 
-class AnyCase(MemoryStore):
+class AnyCase(SoundStore):
     def sessions_of(self, owner: str, now: datetime) -> Found:
         with self._lock:
             found = self._live(now, lambda r: (r.owner or "").lower() == owner.lower())
         return [SessionSummary.of(record) for record in found]
 
 
-class TheExpiredToo(MemoryStore):
+class TheExpiredToo(SoundStore):
     def sessions_of(self, owner: str, now: datetime) -> Found:
         return [SessionSummary.of(r) for r in self._records.values() if r.owner == owner]
 
 
-class NoLabels(MemoryStore):
+class NoLabels(SoundStore):
     def sessions_of(self, owner: str, now: datetime) -> Found:
         return [replace(each, label=None) for each in super().sessions_of(owner, now)]
 
 
-class OwnerOfTheFirst(MemoryStore):
+class OwnerOfTheFirst(SoundStore):
     """Keeps the owner that a row was created with."""
 
     def update(self, id: str, now: datetime, change: Any) -> Record | None:
@@ -41,7 +42,7 @@ class OwnerOfTheFirst(MemoryStore):
         )
 
 
-class SaveTakesTheOwner(MemoryStore):
+class SaveTakesTheOwner(SoundStore):
     def save(self, record: Record, expected_version: int, now: datetime) -> bool:
         saved = super().save(record, expected_version, now)
         if saved:
@@ -49,18 +50,18 @@ class SaveTakesTheOwner(MemoryStore):
         return saved
 
 
-class EndsTheOneToKeep(MemoryStore):
+class EndsTheOneToKeep(SoundStore):
     def end_owner(self, owner: str, now: datetime, except_id: str | None = None) -> Found:
         return super().end_owner(owner, now)
 
 
-class EndsTheFirstAlone(MemoryStore):
+class EndsTheFirstAlone(SoundStore):
     def end_owner(self, owner: str, now: datetime, except_id: str | None = None) -> Found:
         with self._lock:
             return self._end(self._live(now, lambda r: r.owner == owner and r.id != except_id)[:1])
 
 
-class EndsNobodysToo(MemoryStore):
+class EndsNobodysToo(SoundStore):
     def end_owner(self, owner: str, now: datetime, except_id: str | None = None) -> Found:
         with self._lock:
             return self._end(
@@ -68,7 +69,7 @@ class EndsNobodysToo(MemoryStore):
             )
 
 
-class EndsByAnOldList(MemoryStore):
+class EndsByAnOldList(SoundStore):
     """Reads, and deletes what it has read, whatever has changed in between."""
 
     def end_owner(self, owner: str, now: datetime, except_id: str | None = None) -> Found:
@@ -80,48 +81,48 @@ class EndsByAnOldList(MemoryStore):
         return found
 
 
-class TellsNothing(MemoryStore):
+class TellsNothing(SoundStore):
     def end_owner(self, owner: str, now: datetime, except_id: str | None = None) -> Found:
         super().end_owner(owner, now, except_id)
         return []
 
 
-class NoLock(MemoryStore):
+class NoLock(SoundStore):
     def with_owner_locked(self, owner: str, work: Callable[[], Any]) -> Any:
         return work()
 
 
-class UndoesNothing(MemoryStore):
+class UndoesNothing(SoundStore):
     def with_owner_locked(self, owner: str, work: Callable[[], Any]) -> Any:
         with self._lock:
             return work()
 
 
-class LatestFirstMade(MemoryStore):
+class LatestFirstMade(SoundStore):
     def latest(self, now: datetime, limit: int) -> Found:
         return list(super().latest(now, 10**6))[::-1][:limit]
 
 
-class LatestWithoutEnd(MemoryStore):
+class LatestWithoutEnd(SoundStore):
     def latest(self, now: datetime, limit: int) -> Found:
         return super().latest(now, 10**6)
 
 
-class EndsTheUsedToo(MemoryStore):
+class EndsTheUsedToo(SoundStore):
     def end_older(
         self, now: datetime, created_before: datetime, seen_before: datetime
     ) -> Iterator[Found]:
         return super().end_older(now, created_before, datetime.max.replace(tzinfo=now.tzinfo))
 
 
-class EndsTheYoungToo(MemoryStore):
+class EndsTheYoungToo(SoundStore):
     def end_older(
         self, now: datetime, created_before: datetime, seen_before: datetime
     ) -> Iterator[Found]:
         return super().end_older(now, datetime.max.replace(tzinfo=now.tzinfo), seen_before)
 
 
-class EndsTheMarkers(MemoryStore):
+class EndsTheMarkers(SoundStore):
     def end_older(
         self, now: datetime, created_before: datetime, seen_before: datetime
     ) -> Iterator[Found]:
@@ -131,25 +132,25 @@ class EndsTheMarkers(MemoryStore):
             )
 
 
-class PrunesInSilence(MemoryStore):
+class PrunesInSilence(SoundStore):
     def prune_batch(self, now: datetime, limit: int) -> Found:
         super().prune_batch(now, limit)
         return []
 
 
-class CountsTheExpired(MemoryStore):
+class CountsTheExpired(SoundStore):
     def counts(self, now: datetime) -> SessionCounts:
         counts = super().counts(now)
         return replace(counts, live=counts.live + counts.expired)
 
 
-class CountsNoOwners(MemoryStore):
+class CountsNoOwners(SoundStore):
     def counts(self, now: datetime) -> SessionCounts:
         counts = super().counts(now)
         return replace(counts, owners=counts.owned)
 
 
-FAULTS: dict[str, Callable[[], MemoryStore]] = {
+FAULTS: dict[str, Callable[..., SoundStore]] = {
     each.__name__: each
     for each in (
         Reversed, AnyCase, TheExpiredToo, NoLabels, OwnerOfTheFirst, SaveTakesTheOwner,

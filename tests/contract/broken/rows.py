@@ -1,5 +1,6 @@
 """Faults of `create`, `load` and `delete`."""
 
+import posixpath
 import re
 from contextlib import suppress
 from dataclasses import replace
@@ -281,3 +282,22 @@ class Revives(SoundStore):
         sleep(0.001)
         self._records[record.id] = newest.saved_as(record)
         return True
+
+
+@fault("an id is a path")
+class Paths(FoldedIds):
+    def fold(self, id: str) -> str:
+        return posixpath.normpath(id)
+
+
+@fault("a save of a row that was saved before revives it")
+class RevivesTheSaved(SoundStore):
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        if expected_version > 1 and record.id in self.gone:
+            super().create(record)
+            return True
+        return super().save(record, expected_version, now)
+
+    def delete(self, id: str) -> bool:
+        self.gone.add(id)
+        return super().delete(id)

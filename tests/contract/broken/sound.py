@@ -12,7 +12,7 @@ from sessionsite.sessions import (
     Record,
     StoreError,
 )
-from sessionsite.testing import StoreContract
+from sessionsite.testing import OwnerContract, StoreContract
 
 Change = Callable[[Record], Record | None]
 FAULTS: dict[str, type["SoundStore"]] = {}
@@ -88,6 +88,10 @@ class SoundContract(StoreContract):
 
     def second_store(self, store: Any) -> Any:
         return type(store)(store)
+
+
+class SoundOwnerContract(SoundContract, OwnerContract):
+    """The same with the contract of owners."""
 
 
 S = TypeVar("S", bound=type[SoundStore])

@@ -3,10 +3,10 @@
 from contextlib import suppress
 from dataclasses import fields, replace
 from datetime import datetime
-from threading import RLock
+from threading import Lock, RLock
 from time import sleep
 
-from sessionsite.sessions import Record, StoreError
+from sessionsite.sessions import Record, RecordExistsError, StoreError
 from tests.contract.broken.sound import Change, SoundStore, clock, fault
 
 
@@ -244,3 +244,34 @@ class OwnSweeper(SoundStore):
     def __init__(self, rows: SoundStore | None = None) -> None:
         super().__init__(rows)
         self.sweeper = SoundStore().sweeper
+
+
+@fault("an update to an equal record is none")
+class EqualIsTheSame(SoundStore):
+    def update(self, id: str, now: datetime, change: Change) -> Record | None:
+        return super().update(id, now, lambda row: row if (new := change(row)) == row else new)
+
+
+@fault("an error of the system in change is a StoreError")
+class WrapsTheSystems(SoundStore):
+    def update(self, id: str, now: datetime, change: Change) -> Record | None:
+        try:
+            return super().update(id, now, change)
+        except OSError as exc:
+            raise StoreError("the connection is lost") from exc
+
+
+@fault("each process creates behind a lock of its own")
+class OwnLockOfCreates(SoundStore):
+    def __init__(self, rows: SoundStore | None = None) -> None:
+        super().__init__(rows)
+        self.creates = Lock()
+
+    def create(self, record: Record) -> None:
+        self.ask()
+        with self.creates:
+            taken = record.id in self._records
+            sleep(0.001)
+            if taken:
+                raise RecordExistsError
+            self._records[record.id] = replace(record, version=1)
