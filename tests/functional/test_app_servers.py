@@ -1,0 +1,191 @@
+"""The site on each server that docs/servers.md has a command for: the walk, outages, the stop."""
+
+import os
+import re
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from sessionsite.testing import in_parallel
+from tests import ROOT
+from tests.harness import listening
+from tests.harness.app_servers import GUNICORN, UWSGI, AppServer, start_app_server
+from tests.harness.observing import until
+from tests.harness.postgres import Postgres
+from tests.harness.production import HOSTS, SECRET, Answer, Browser, create_table, production_ini
+from tests.harness.skipping import started
+
+PAGE = (ROOT / "docs" / "servers.md").read_text("utf-8")
+SERVERS = ("gthread", "gthread-preload", "gevent", "gevent-preload", "uwsgi")
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
+pytestmark = [pytest.mark.servers, pytest.mark.all]
+
+
+def command(name: str, config: Path) -> list[str]:
+    """The page's command of that name, for another .ini file, and a port of the test's own."""
+    (line,) = re.findall(rf"<!-- {name} -->\n\n    (.*)\n", PAGE)
+    program, *args = shlex.split(line.replace("production.ini", str(config)))
+    for option in ("--bind", "--http-socket"):
+        if option in args:
+            at = args.index(option)
+            del args[at : at + 2]
+    if program == "gunicorn":
+        return [*GUNICORN, *args]
+    return [*UWSGI, *(arg for arg in args if arg not in UWSGI)]
+
+
+class Place:
+    """Where a server runs: its database, and how it is started."""
+
+    def __init__(self, name: str, directory: Path, url: str) -> None:
+        self.name, self.directory, self.url = name, directory, url
+        self.servers: list[AppServer] = []
+        create_table(url)
+        (config,) = re.findall(r"(?s)```python\n(# gunicorn.conf.py.*?)```", PAGE)
+        (directory / "gunicorn.conf.py").write_text(config, "utf-8")
+
+    def start(self, *lines: str) -> AppServer:
+        config = production_ini(self.directory, *lines, "session.sqlalchemy.url = " + self.url)
+        server: AppServer = started(
+            start_app_server,
+            command(self.name, config),
+            env={"SESSION_SECRET": SECRET, "SITE_HOSTS": HOSTS, "DATABASE_URL": self.url},
+            directory=self.directory,
+        )
+        self.servers.append(server)
+        return server
+
+
+@pytest.fixture(params=SERVERS)
+def place(
+    request: pytest.FixtureRequest, tmp_path: Path, stoppable_postgres: Postgres
+) -> Iterator[Place]:
+    with stoppable_postgres.lend_database() as url:
+        place = Place(request.param, tmp_path, url)
+        yield place
+        for server in place.servers:
+            server.kill()
+
+
+def test_the_walk(place: Place) -> None:
+    server = place.start()
+    browser = Browser(server.url)
+    for path in ("/", "/about", "/contact"):
+        assert browser.get(path).status == 200
+    assert browser.get("/healthz").status == 200
+    assert browser.get("/nowhere").status == 404
+    visits = [f"/about?{number}" for number in range(10)]
+    with ThreadPoolExecutor(5) as threads:
+        assert {answer.status for answer in threads.map(browser.get, visits)} == {200}
+    seen = browser.get("/").history
+    assert {f"{server.url}{path}" for path in visits} < {*seen}
+    assert len(seen) == 14
+
+    def browse(number: int) -> list[str]:
+        other = Browser(server.url)
+        for visit in range(10):
+            assert other.get(f"/about?{number}-{visit}").status == 200
+        return other.get("/contact").history
+
+    for number, history in enumerate(in_parallel(8, browse)):
+        expected = [f"{server.url}/about?{number}-{visit}" for visit in reversed(range(10))]
+        assert history == [f"{server.url}/contact", *expected]
+    log = server.output()
+    assert "Traceback" not in log
+    assert "ERROR" not in log
+    assert "patched after" not in log
+
+
+def test_a_stop_answers_what_has_begun(place: Place, stoppable_postgres: Postgres) -> None:
+    server = place.start("session.sql.timeout = 30")
+    browsers = [Browser(server.url) for _ in range(2)]
+    for browser in browsers:
+        assert browser.get("/").status == 200
+    answers: list[Answer] = []
+    with stoppable_postgres.connect(place.url) as holder:
+        holder.execute("BEGIN")
+        holder.execute("SELECT 1 FROM sessions FOR UPDATE")
+        visits = [
+            threading.Thread(target=lambda b=browser: answers.append(b.get("/about")))  # type: ignore[misc]
+            for browser in browsers
+        ]
+        for each in visits:
+            each.start()
+        with stoppable_postgres.connect(place.url) as observer:
+            assert until(lambda: observer.execute(WAITING).fetchone() == (2,))
+        assert server.running
+        os.kill(server.pid, signal.SIGTERM)
+        time.sleep(1)  # what is cut off is cut off by now
+        assert server.running
+        holder.execute("COMMIT")
+    for each in visits:
+        each.join(60)
+    assert [answer.status for answer in answers] == [200, 200]
+    assert server.wait() == 0
+    assert not listening(server.port)
+    server.start()
+    for browser in browsers:
+        assert browser.get("/").history == [f"{server.url}{path}" for path in ("/", "/about", "/")]
+
+
+def test_one_visitors_locked_row_holds_up_nobody_else(
+    place: Place, stoppable_postgres: Postgres
+) -> None:
+    server = place.start("session.sql.timeout = 6")
+    held, free = Browser(server.url), Browser(server.url)
+    for browser in (held, free):
+        assert browser.get("/").status == 200
+    with stoppable_postgres.connect(place.url) as holder, ThreadPoolExecutor(20) as threads:
+        holder.execute("BEGIN")
+        held_id = holder.execute("SELECT id FROM sessions ORDER BY created_at LIMIT 1").fetchone()
+        holder.execute("SELECT 1 FROM sessions WHERE id = %s FOR UPDATE", held_id)
+        stuck = [threads.submit(held.get, f"/about?{number}") for number in range(20)]
+        time.sleep(1)  # they all wait by now, or have been sent away
+        for number in range(10):
+            begun = time.monotonic()
+            assert free.get(f"/contact?{number}").status == 200
+            assert time.monotonic() - begun < 1.5
+        holder.execute("COMMIT")
+        statuses = {each.result().status for each in stuck}
+    assert statuses <= {200, 503}
+    assert held.get("/").status == 200
+    assert "Traceback" not in server.output()
+
+
+def test_without_its_database_it_answers_in_time_and_comes_back(
+    place: Place, stoppable_postgres: Postgres
+) -> None:
+    server = place.start("session.sql.timeout = 2")
+    browsers = [Browser(server.url) for _ in range(8)]
+    for browser in browsers:
+        assert browser.get("/").status == 200
+
+    def visit(number: int) -> tuple[int, float]:
+        begun = time.monotonic()
+        answer = browsers[number].get("/about")
+        return answer.status, time.monotonic() - begun
+
+    stoppable_postgres.pause()
+    try:
+        for _ in range(2):
+            answered = in_parallel(len(browsers), visit)
+            assert {status for status, _ in answered} == {503}
+            assert max(seconds for _, seconds in answered) < 6
+        begun = time.monotonic()
+        assert Browser(server.url).get("/nowhere").status == 404  # needs no session
+        assert time.monotonic() - begun < 1
+    finally:
+        stoppable_postgres.resume()
+    assert until(lambda: browsers[0].get("/contact").status == 200)
+    for browser in browsers:
+        assert f"{server.url}/" in browser.get("/contact").history
+    assert "Traceback" not in server.output()
