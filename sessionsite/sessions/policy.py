@@ -22,6 +22,7 @@ from webob import Response as WebObResponse
 
 from .error_page import drop, error_page, mark_unavailable, store_failure
 from .events import Teller
+from .hosting import warn_of_hosting
 from .interfaces import server_factory
 from .once import OncePerProcess
 from .opened import OPENED_KEY, Opened
@@ -116,6 +117,8 @@ def _stand_around(event: ApplicationCreated) -> None:
 
 def _start_pruner(registry: Registry) -> None:
     factory = server_factory(registry)
+    if factory is not None:
+        warn_of_hosting()
     if factory is not None and factory.prune_interval is not None:
         Pruner(
             factory.store,

@@ -159,9 +159,9 @@ IMPORTS = {
         "sessions.store", "sessions.stream",
     },
     "sessions.policy": {
-        "sessions.error_page", "sessions.events", "sessions.interfaces", "sessions.once",
-        "sessions.opened", "sessions.payload", "sessions.pruner", "sessions.response",
-        "sessions.retry", "sessions.store", "sessions.stream",
+        "sessions.error_page", "sessions.events", "sessions.hosting", "sessions.interfaces",
+        "sessions.once", "sessions.opened", "sessions.payload", "sessions.pruner",
+        "sessions.response", "sessions.retry", "sessions.store", "sessions.stream",
     },
     "sessions.tween": {"sessions.error_page"},
     "sessions.cookie": {
@@ -173,6 +173,7 @@ IMPORTS = {
         "sessions.cookie_state", "sessions.data", "sessions.interfaces", "sessions.own",
         "sessions.payload", "sessions.response", "sessions.settings", "sessions.store",
     },
+    "sessions.hosting": set(),
     "sessions.once": {"sessions.forks"},
     "sessions.server": {"sessions.server.from_settings"},
     "sessions.server.from_settings": {
