@@ -9,20 +9,22 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from sessionsite.testing import in_parallel
 from tests import ROOT
-from tests.harness import listening
+from tests.harness import free_port, listening
 from tests.harness.app_servers import GUNICORN, UWSGI, AppServer, start_app_server
 from tests.harness.observing import until
 from tests.harness.postgres import Postgres
 from tests.harness.production import HOSTS, SECRET, Answer, Browser, create_table, production_ini
+from tests.harness.pserve import Pserve, start_pserve
 from tests.harness.skipping import started
 
 PAGE = (ROOT / "docs" / "servers.md").read_text("utf-8")
-SERVERS = ("gthread", "gthread-preload", "gevent", "gevent-preload", "uwsgi")
+SERVERS = ("waitress", "granian", "gthread", "gthread-preload", "gevent", "gevent-preload", "uwsgi")
 TIMEOUT = 5  # seconds that a visit waits for its row
 CROWDS = {"gevent": 40, "gevent-preload": 40}  # requests at once; the others have 8 threads
 WAITING = (
@@ -32,17 +34,15 @@ WAITING = (
 pytestmark = [pytest.mark.servers, pytest.mark.all]
 
 
-def command(name: str, config: Path) -> list[str]:
-    """The page's command of that name, for another .ini file, and a port of the test's own."""
+def command(name: str, config: Path) -> tuple[str, list[str]]:
+    """The program and the arguments of the page's command of that name, for another .ini file.
+
+    Without where it listens: a test has ports of its own.
+    """
     (line,) = re.findall(rf"<!-- {name} -->\n\n    (.*)\n", PAGE)
-    program, *args = shlex.split(line.replace("$PWD/", "").replace("production.ini", str(config)))
-    for option in ("--bind", "--http-socket"):
-        if option in args:
-            at = args.index(option)
-            del args[at : at + 2]
-    if program == "gunicorn":
-        return [*GUNICORN, *args]
-    return [*UWSGI, *(arg for arg in args if arg not in UWSGI)]
+    line = line.replace("$PWD/", "").replace("production.ini", str(config))
+    program, *args = shlex.split(re.sub(r"(--bind|--http-socket) \S+|http_port=\d+", "", line))
+    return program, args
 
 
 class Place:
@@ -51,20 +51,27 @@ class Place:
     def __init__(self, name: str, directory: Path, url: str, *args: str) -> None:
         """`args` are further ones of the command."""
         self.name, self.directory, self.url, self.args = name, directory, url, args
-        self.servers: list[AppServer] = []
+        self.servers: list[AppServer | Pserve] = []
         create_table(url)
         (config,) = re.findall(r"(?s)```python\n(# gunicorn.conf.py.*?)```", PAGE)
         if name == "gevent-preload":  # gunicorn reads it without being told
             (directory / "gunicorn.conf.py").write_text(config, "utf-8")
 
-    def start(self, *lines: str) -> AppServer:
-        config = production_ini(self.directory, *lines, "session.sqlalchemy.url = " + self.url)
-        server: AppServer = started(
-            start_app_server,
-            [*command(self.name, config), *self.args],
-            env={"SESSION_SECRET": SECRET, "SITE_HOSTS": HOSTS, "DATABASE_URL": self.url},
-            directory=self.directory,
-        )
+    def start(self, *lines: str) -> AppServer | Pserve:
+        config = production_ini(self.directory, *lines)
+        program, args = command(self.name, config)
+        options: dict[str, Any] = {
+            "env": {"SESSION_SECRET": SECRET, "SITE_HOSTS": HOSTS, "DATABASE_URL": self.url},
+            "directory": self.directory,
+        }
+        server: AppServer | Pserve
+        if program == "pserve":
+            args = [arg for arg in args if arg != str(config)] + [f"http_port={free_port()}"]
+            server = started(start_pserve, config, args=args, **options)
+        else:
+            begin = GUNICORN if program == "gunicorn" else UWSGI
+            args = [*begin, *(arg for arg in args if arg not in begin), *self.args]
+            server = started(start_app_server, args, **options)
         self.servers.append(server)
         return server
 
