@@ -5,6 +5,7 @@ import shutil
 import signal
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,14 @@ from sessionsite.cli import main as command
 from sessionsite.sessions import ConfigurationError, Record
 from sessionsite.testing import START, OwnerContract, record
 from tests import ROOT
+from tests.harness import free_port
 from tests.harness.beside import StoreBeside
 from tests.harness.forking import in_child
+from tests.harness.production import Browser
+from tests.harness.pserve import start_pserve
+
+CONFIG = ROOT / "examples" / "own_store.ini"
+SECRET = "a-secret-for-tests-that-is-long-enough"
 
 
 @pytest.fixture
@@ -93,6 +100,27 @@ def test_what_a_damaged_row_has_left_in_the_indexes_harms_no_other(store: LMDBSt
     assert store.load("id-a", START) == record(owner="user:43")
 
 
+@pytest.mark.all
+@pytest.mark.servers
+def test_two_processes_share_the_visitors_session(tmp_path: Path) -> None:
+    env = {"PYTHONPATH": str(ROOT), "SESSION_SECRET": SECRET}
+    with ExitStack() as stack:
+        first, second = (
+            stack.enter_context(
+                start_pserve(CONFIG, env=env, args=[f"http_port={port}"], directory=tmp_path)
+            )
+            for port in (free_port(), free_port())
+        )
+        browser = Browser(first.url)
+        assert browser.get("/").status == 200
+        browser.turn_to(second.url)
+        visits = [f"/about?{number}" for number in range(10)]
+        assert {answer.status for answer in map(browser.get, visits)} == {200}
+        browser.turn_to(first.url)
+        history = [f"{first.url}/", *(f"{second.url}{path}" for path in visits[::-1])]
+        assert browser.get("/").history == [*history, f"{first.url}/"]
+
+
 def test_a_folder_is_required() -> None:
     with pytest.raises(ConfigurationError, match=r"session\.store\.folder: is required"):
         store_from_settings({})
@@ -101,9 +129,9 @@ def test_a_folder_is_required() -> None:
 def test_the_site_and_the_command_run_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("SESSION_SECRET", "a-secret-for-tests-that-is-long-enough")
+    monkeypatch.setenv("SESSION_SECRET", SECRET)
     monkeypatch.setenv("SESSIONS_FOLDER", str(tmp_path / "of-the-site"))
-    config = str(ROOT / "examples" / "own_store.ini")
+    config = str(CONFIG)
     visitor = TestApp(get_app(config), extra_environ={"HTTP_HOST": "localhost:6543"})
     visitor.get("/")
     assert "Your session is kept in a file on the site&#39;s server." in visitor.get("/about").text
