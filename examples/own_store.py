@@ -1,9 +1,8 @@
 """A store of an app's own: sessions in LMDB, which the processes of one host share.
 
-LMDB is a file of sorted keys in the process's memory. A write is a transaction over any number of
-keys, one at a time among all processes; a reader waits for nobody. Two limits follow. The lock of
-the writers has no time-out: what a `transact` of yours does, all writers wait for. And one process
-has one store per folder.
+LMDB is a file of sorted keys. A write is a transaction over any number of them, one at a time
+among all processes; a reader waits for nobody. Two limits follow. The lock of the writers has no
+time-out: all writers wait for what a `transact` does. And one process has one store per folder.
 """
 
 import fcntl
@@ -97,13 +96,11 @@ class LMDBStore(OwnerStore):
                     str(self.folder), SIZE, sync=self._sync, max_dbs=4, max_readers=1024, mode=0o600
                 )
                 environment.reader_check()  # a process that was killed has left its readers
-                self._rows, self._health = (
-                    environment.open_db(name) for name in (b"rows", b"health")
-                )
+                self._rows = environment.open_db(b"rows")
+                self._health = environment.open_db(b"health")
                 # Indexes: many rows' keys under one end, or one owner.
-                self._ends, self._owners = (
-                    environment.open_db(name, dupsort=True) for name in (b"ends", b"owners")
-                )
+                self._ends = environment.open_db(b"ends", dupsort=True)
+                self._owners = environment.open_db(b"owners", dupsort=True)
                 self._opened = (os.getpid(), environment)
             return self._opened[1]
 
@@ -152,9 +149,9 @@ class LMDBStore(OwnerStore):
             yield self._owners, owner_key(record.owner)
 
     def _write(self, transaction: Transaction, record: Record, old: Record | None) -> None:
+        key = row_key(record.id)
         if old is not None:
             self._remove(transaction, old)
-        key = row_key(record.id)
         transaction.put(key, pack(record), db=self._rows)
         for index, under in self._index(record):
             transaction.put(under, key, db=index)

@@ -19,7 +19,7 @@ from tests.harness.sites import Site, making_sites
 from tests.harness.skipping import required
 
 # The fixtures that start a server or a browser; all others start one through these.
-SERVERS = {"browser", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
+SERVERS = {"browser", "on_lmdb", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
 
 # A slow machine is no failure. `make check` asks for the profile `fast`, `make fuzz` for `fuzz`.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])

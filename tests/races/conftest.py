@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from examples.own_store import LMDBStore
 from tests.harness.hostile import hostile_database
 from tests.harness.postgres import Postgres
 from tests.races.clients import Site
@@ -35,6 +36,18 @@ def on_postgresql(directory: Path, keeper: GateKeeper, postgres: Postgres) -> It
 @pytest.fixture(scope="package")
 def on_sqlite(directory: Path, keeper: GateKeeper) -> Iterator[Site]:
     with processes(directory, keeper, f"sqlite:///{directory}/races.db") as site:
+        yield site
+
+
+@pytest.fixture(scope="package")
+def on_lmdb(directory: Path, keeper: GateKeeper) -> Iterator[Site]:
+    """Two processes on a store that is no database: the one of the examples."""
+    folder = directory / "lmdb"
+    settings = {
+        "session.store": "examples.own_store.store_from_settings",
+        "session.store.folder": str(folder),
+    }
+    with processes(directory, keeper, "", settings=settings, own_store=LMDBStore(folder)) as site:
         yield site
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from tests.races.clients import Site
 
 CLIENTS = 50
@@ -33,6 +35,11 @@ def test_a_thousand_redirects_after_a_login_find_it(on_postgresql: Site) -> None
 
 def test_the_same_on_sqlite(on_sqlite: Site) -> None:
     assert misses(on_sqlite, 50) == 0
+
+
+@pytest.mark.all
+def test_the_same_on_a_store_of_ones_own(on_lmdb: Site) -> None:
+    assert misses(on_lmdb, logins=100) == 0
 
 
 def test_a_store_that_writes_behind_is_found(naive: Callable[..., Site]) -> None:

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from sessionsite.sessions.store import Record
 from tests.races.clients import Answer, Crowd, Site, results
 
@@ -115,6 +117,12 @@ def test_nor_where_the_logout_is_not_the_first_to_go_on(on_postgresql: Site) -> 
 
 def test_nor_on_sqlite(on_sqlite: Site) -> None:
     assert revivals(on_sqlite, 2 * BATCH) == Counter()
+
+
+@pytest.mark.all
+def test_nor_on_a_store_of_ones_own(on_lmdb: Site) -> None:
+    assert revivals(on_lmdb, races=100) == Counter()
+    assert revivals_in_a_draw(on_lmdb, races=100) == Counter()
 
 
 def test_the_secret_of_a_session_that_has_ended_opens_nothing(on_postgresql: Site) -> None:

@@ -140,6 +140,10 @@ class TestRegenerate:
     def test_the_same_on_sqlite(self, on_sqlite: Site) -> None:
         assert wrong_rotations(on_sqlite, 2 * BATCH) == Counter()
 
+    @pytest.mark.all
+    def test_the_same_on_a_store_of_ones_own(self, on_lmdb: Site) -> None:
+        assert wrong_rotations(on_lmdb, races=100) == Counter()
+
     def test_two_at_once_rotate_twice(self, on_postgresql: Site) -> None:
         with on_postgresql.crowd(2) as crowd:
             for _ in range(25):

@@ -128,6 +128,14 @@ class TestOnPostgreSQL:
         assert lost_increments(on_postgresql) == 0
 
 
+@pytest.mark.all
+def test_no_update_is_lost_on_a_store_of_ones_own(on_lmdb: Site) -> None:
+    assert lost_keys(on_lmdb, rounds=5) == 0
+    assert lost_messages(on_lmdb, rounds=3) == 0
+    assert wrongly_popped(on_lmdb, rounds=5) == 0
+    assert lost_increments(on_lmdb, clients=20) == 0
+
+
 class TestOnSQLite:
     def test_every_parallel_request_keeps_its_key(self, on_sqlite: Site) -> None:
         assert lost_keys(on_sqlite, rounds=5) == 0

@@ -288,16 +288,3 @@ class Revives(SoundStore):
 class Paths(FoldedIds):
     def fold(self, id: str) -> str:
         return posixpath.normpath(id)
-
-
-@fault("a save of a row that was saved before revives it")
-class RevivesTheSaved(SoundStore):
-    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
-        if expected_version > 1 and record.id in self.gone:
-            super().create(record)
-            return True
-        return super().save(record, expected_version, now)
-
-    def delete(self, id: str) -> bool:
-        self.gone.add(id)
-        return super().delete(id)

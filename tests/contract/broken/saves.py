@@ -138,3 +138,16 @@ class ChecksThenSaves(SoundStore):
             return False
         self._records[record.id] = newest.saved_as(record)
         return True
+
+
+@fault("a save of a row that was saved before revives it")
+class RevivesTheSaved(SoundStore):
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        if expected_version > 1 and record.id in self.gone:
+            super().create(record)
+            return True
+        return super().save(record, expected_version, now)
+
+    def delete(self, id: str) -> bool:
+        self.gone.add(id)
+        return super().delete(id)
