@@ -39,7 +39,7 @@ def is_over(state: CookieState, now: float, timeout: int | None) -> bool:
     """Return whether the session has ended; `timeout` is the settings', in seconds."""
     own = state.own
     idle = timeout if own.timeout is None else own.timeout or None
-    return (idle is not None and now - state.seen > idle) or (
+    return (idle is not None and now - state.seen >= idle) or (
         bool(own.lifetime) and now - state.created >= (own.lifetime or 0)
     )
 

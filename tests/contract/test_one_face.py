@@ -95,6 +95,14 @@ class TestTimes:
         assert later == kit.clock.now + timedelta(seconds=1200)
         assert later.utcoffset() == timedelta(0)
 
+    def test_it_ends_when_it_says(self, kit: Kit) -> None:
+        visitor = begin(kit, timeout="1200")
+        end = visitor.open().session.expires_at
+        kit.clock.move((end - kit.clock.now).total_seconds() - 1)
+        assert not visitor.open().session.new
+        kit.clock.move(1)
+        assert visitor.open().session.new
+
     def test_a_new_session_is_seen_now(self, kit: Kit) -> None:
         session = kit.visitor(timeout="1200").open().session
         assert session.seen_at == kit.clock.now
