@@ -48,7 +48,7 @@ LOGGERS = {"sessionsite.sessions.audit"}  # that are no modules
 # What a page tells its reader to write, or a program writes.
 MADE = {
     "visits.py", "app.js", "walk.ini", "no-session.ini", "own.ini", "RESULTS.svg", "LIBRARIES.md",
-    "myapp/sessions.py", "env.py", "node_modules/", "source/",
+    "myapp/sessions.py", "myapp.py", "conftest.py", "env.py", "node_modules/", "source/",
 }  # fmt: skip
 
 

@@ -55,7 +55,11 @@ IMPORTS = {
     "security": SITE,
     "pshell": SITE,
     "development": set(),
-    "testing": {"testing.contract", "testing.owners", "testing.records", "testing.visitor"} | SITE,
+    "testing": {
+        "testing.contract", "testing.dummy", "testing.owners", "testing.records", "testing.visitor",
+    } | SITE,
+    "testing.dummy": {"sessions.events", "sessions.server.saving"} | SITE,
+    "testing.plugin": {"sessions.store", "testing.visitor"},
     "testing.contract": {
         "testing.ends", "testing.failures", "testing.parallel", "testing.rows", "testing.updates",
     },
@@ -333,7 +337,7 @@ def test_the_sessions_know_nothing_of_the_site() -> None:
 def test_a_store_of_ones_own_loads_no_database_driver() -> None:
     code = (
         "import sys; before = set(sys.modules); "  # `make coverage` loads sqlite3 before
-        "import sessionsite.sessions.server.factory, sessionsite.testing; "
+        "import sessionsite.sessions.server.factory, sessionsite.testing.plugin; "
         "loaded = sys.modules.keys() - before; "
         "print([n for n in ('sqlalchemy', 'psycopg', 'sqlite3') if n in loaded])"
     )
