@@ -31,9 +31,10 @@ def login(request: Request, owner: str, lifetime: int | None = None) -> None:
         session.invalidate()
     elif remembered is None and session.has_own_lifetime:
         # Not remembered any more. The session may be older than others become: another one goes on.
-        data = dict(session)
+        data, label = dict(session), session.label
         session.invalidate()
         session.update(data)
+        session.label = label
     session.owner = owner
     session.regenerate()
     if remembered is not None:

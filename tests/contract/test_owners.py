@@ -275,6 +275,13 @@ class TestLogin:
         kit.clock.move(1201)
         assert owner_of(visitor) == (None, None)
 
+    def test_it_keeps_the_label_that_is_set_before_it(self, kit: Kit) -> None:
+        visitor = kit.visitor()
+        for lifetime in (None, 86400, None):
+            log_in(visitor, "user:1", lifetime, label="Firefox")
+            session = visitor.open().session
+            assert (session.owner, session.label) == ("user:1", "Firefox")
+
     @pytest.mark.parametrize(
         ("owner", "lifetime"),
         [("", None), (None, None), (42, None), ("x" * 201, None), ("user:2", 0), ("user:2", -1),

@@ -54,10 +54,16 @@ def server_settings_of(url: str) -> dict[str, Any]:
 def app(sqlite_url: str, module: Callable[..., Any]) -> Any:
     with Configurator(settings=server_settings_of(sqlite_url)) as config:
         config.include("sessionsite.sessions")
-        for name in ("login", "logout", "sessions", "end", "password", "token"):
+        for name in ("login", "logout", "sessions", "end", "password", "token", "everywhere"):
             config.add_route(name, f"/{name}")
         config.add_view(lambda r: r.session.get_csrf_token(), route_name="token", renderer="json")
         config.scan(module("page_account", "from pyramid.httpexceptions"))
+        everywhere = module(
+            "page_everywhere", "from sessionsite.sessions import logout"
+        ).log_out_everywhere
+        config.add_view(lambda r: everywhere(r), route_name="everywhere", renderer="json")
+        config.add_route("flash", "/flash")
+        config.add_view(lambda r: r.session.pop_flash(), route_name="flash", renderer="json")
         return config.make_wsgi_app()
 
 
@@ -89,6 +95,17 @@ def test_a_user_logs_in_sees_and_ends_sessions_and_logs_out(app: Any) -> None:
     assert len(home.listed()) == 1
     home.send("/logout")
     home.get("/sessions", status=403)
+    assert len(stranger.listed()) == 1
+
+
+def test_a_user_logs_out_everywhere_and_is_told(app: Any) -> None:
+    home, phone, stranger = (Browser(app) for _ in range(3))
+    for browser, user in ((home, "ann"), (phone, "ann"), (stranger, "bob")):
+        browser.send("/login", user=user)
+    home.send("/everywhere", status=200)
+    assert home.get("/flash").json == ["You are logged out on all devices."]
+    for browser in (home, phone):
+        browser.get("/sessions", status=403)
     assert len(stranger.listed()) == 1
 
 
