@@ -17,6 +17,7 @@ PAGES = [
     ROOT / "CONTRIBUTING.md",
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "benchmarks/README.md",
+    ROOT / "examples/shop/README.md",
 ]
 CODE = sorted((ROOT / "sessionsite").rglob("*.py"))
 TEXTS = [
