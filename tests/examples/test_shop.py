@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.all, pytest.mark.servers]
 
 README = (ROOT / "examples" / "shop" / "README.md").read_text("utf-8")
 COMMANDS = re.findall(r"(?m)^    (\S.*)$", README)
+SESSIONSITE = "import sys; from sessionsite.cli import main; sys.exit(main())"
 MADE = shutil.ignore_patterns("__pycache__", "*.egg-info", "*.db*", ".venv", ".pytest_cache")
 
 
@@ -39,6 +40,10 @@ def shop(tmp_path: Path) -> Path:
     pip = [sys.executable, "-m", "pip", "--python", str(folder / ".venv"), "-q", "install"]
     run([*pip, "--no-deps", "--no-build-isolation", "-e", "."], folder)
     return folder
+
+
+def as_sqlalchemy_has_it(url: str) -> str:
+    return re.sub(r"^\w+(?=:)", "postgresql+psycopg", url)
 
 
 def run(command: list[str], folder: Path, env: Mapping[str, str] | None = None) -> str:
@@ -57,17 +62,22 @@ def run(command: list[str], folder: Path, env: Mapping[str, str] | None = None) 
 
 
 def scripted(folder: Path, command: str) -> list[str]:
-    """A command of the README, whose script may be one of our environment and not of the shop's."""
-    program, *args = shlex.split(command)
-    if not (folder / program).exists():
-        modules = {"pytest": "pytest", "pserve": "pyramid.scripts.pserve"}
-        return [str(folder / ".venv/bin/python"), "-m", modules[Path(program).name], *args]
-    return [str(folder / program), *args]
+    """A command of the shop's environment, which has no script for what is of ours."""
+    name, *args = shlex.split(command)
+    name = Path(name).name
+    if (script := folder / ".venv" / "bin" / name).exists():
+        return [str(script), *args]
+    modules = {"pytest": "pytest", "pserve": "pyramid.scripts.pserve", "alembic": "alembic"}
+    module = ["-m", modules[name]] if name in modules else ["-c", SESSIONSITE]
+    return [str(folder / ".venv" / "bin" / "python"), *module, *args]
 
 
 class Served(Server):
-    def __init__(self, command: list[str], folder: Path, port: int) -> None:
-        super().__init__(command, folder / "pserve.log", cwd=folder)
+    def __init__(
+        self, command: list[str], folder: Path, port: int, env: Mapping[str, str] | None = None
+    ) -> None:
+        variables = {**os.environ, **(env or {})}
+        super().__init__(command, folder / "pserve.log", cwd=folder, env=variables)
         self.port = port
 
     def ready(self) -> bool:
@@ -97,6 +107,19 @@ def test_it_runs_by_its_readme(shop: Path) -> None:
         assert "Leaf &amp; Cup" in server.page()
 
 
+def test_production_ini_runs_by_its_first_lines(shop: Path, postgres_url: str) -> None:
+    config, port = shop / "production.ini", free_port()
+    text = config.read_text("utf-8")
+    *commands, serve = re.findall(r"(?m)^#   (\S.*production\.ini)$", text)
+    config.write_text(text.replace(":6543", f":{port}"), "utf-8")
+    secret = run(scripted(shop, "sessionsite generate-secret"), shop).strip()
+    env = {"DATABASE_URL": as_sqlalchemy_has_it(postgres_url), "SESSION_SECRET": secret}
+    for command in commands:
+        run(scripted(shop, command), shop, env)
+    with Served(scripted(shop, serve), shop, port, env).start() as server:
+        assert "Leaf &amp; Cup" in server.page()
+
+
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_its_tests_pass(shop: Path, database: str, request: pytest.FixtureRequest) -> None:
     with required():
@@ -106,7 +129,7 @@ def test_its_tests_pass(shop: Path, database: str, request: pytest.FixtureReques
     if database == "postgresql":
         args = ["-k", "not each_page"]  # how they look is the same
         url: str = request.getfixturevalue("postgres_url")
-        env["SHOP_TEST_URL"] = re.sub(r"^\w+(?=:)", "postgresql+psycopg", url)
+        env["SHOP_TEST_URL"] = as_sqlalchemy_has_it(url)
     told = run(scripted(shop, COMMANDS[-1]) + args, shop, env)
     assert int(re.findall(r"(\d+) passed", told)[0]) >= 49
     assert "skipped" not in told
@@ -116,7 +139,6 @@ def test_its_migrations_make_its_tables(shop: Path) -> None:
     """`alembic check` finds nothing to add, and leaves the tables of the sessions alone."""
     text = (shop / "development.ini").read_text("utf-8").replace("sessions.db", "shop.db")
     (shop / "development.ini").write_text(text, "utf-8")
-    run(scripted(shop, ".venv/bin/initialize_shop_db development.ini"), shop)
-    python = str(shop / ".venv/bin/python")
-    told = run([python, "-m", "alembic", "-c", "development.ini", "check"], shop)
+    run(scripted(shop, "initialize_shop_db development.ini"), shop)
+    told = run(scripted(shop, "alembic -c development.ini check"), shop)
     assert "No new upgrade operations detected" in told
