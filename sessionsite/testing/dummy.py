@@ -72,7 +72,6 @@ class DummySession(ServerSession):
         record = None if id is None else of.store.load(id, now)
         if record is not None and of.expiry.is_over(record, now):
             record = None
-        self.clear()
         super().__init__(
             SessionRow(
                 record,

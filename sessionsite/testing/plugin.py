@@ -57,13 +57,13 @@ def expired(travel: Callable[[float], datetime]) -> Callable[[T], T]:
 
 
 class _Clock:
-    """What `utc_now` finds in the place of `datetime`."""
+    """What `utc_now` finds in the place of `datetime`, and asks for the time in UTC."""
 
     def __init__(self, time: datetime) -> None:
         self._time = time
 
-    def now(self, tz: tzinfo | None = None) -> datetime:
-        return self._time.astimezone(tz)
+    def now(self, tz: tzinfo) -> datetime:
+        return self._time
 
     def move(self, seconds: float) -> datetime:
         self._time += timedelta(seconds=seconds)

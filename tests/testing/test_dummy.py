@@ -1,6 +1,7 @@
 """`DummySession`: what the contract says of sessions holds for it, and Pyramid's DummyRequest."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from pyramid import testing
 from pyramid.csrf import check_csrf_token, get_csrf_token
 from pyramid.interfaces import ISession
 from pyramid.request import Request
+from pyramid.response import Response
 from pyramid.testing import DummyRequest
 from zope.interface.verify import verifyObject
 
@@ -34,6 +36,7 @@ CONTRACT = {
     test_factory_meanings: [],
     test_dummy_request: [
         "test_no_cookie_is_an_empty_session",
+        "test_an_exception_keeps_the_cookie_back_only_if_so_configured",
         "test_changed_and_invalidate_return_nothing",
         "test_flash_messages_are_lists_under_pyramid_s_keys",
         "test_csrf_tokens_are_under_pyramid_s_key",
@@ -114,6 +117,18 @@ class TestOpening:
         }
         with pytest.raises(PayloadError, match="max_bytes"):
             DummySession({"a": "x" * 100}, settings=settings)
+
+    def test_its_cookie_has_come_back(self, clock: Clock) -> None:
+        settings = {"session.timeout": "600", "session.new_timeout": "60"}
+        new = DummySession(settings=settings, now=clock)
+        assert new.expires_at == clock.now + timedelta(seconds=60)
+        stored = DummySession({"a": 1}, settings=settings, now=clock)
+        assert stored.expires_at == clock.now + timedelta(seconds=600)
+
+    def test_it_tells_caches_what_the_settings_say(self) -> None:
+        request, response = DummyRequest(), Response()
+        DummySession(settings={"session.cache_control": "private"}).respond(request, response)
+        assert response.headers["Cache-Control"] == "private"
 
 
 class TestAgain:
