@@ -86,6 +86,8 @@ def test_a_device_has_a_name(agent: str | None, name: str) -> None:
         ("https://evil.example/", "/"),
         ("//evil.example", "/"),
         ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("/cart\n", "/"),
         ("", "/"),
     ],
 )

@@ -1,5 +1,6 @@
 """Login and logout, and a user's devices."""
 
+import re
 import secrets
 from typing import Any
 
@@ -75,4 +76,5 @@ def end_everywhere(request: Request) -> HTTPSeeOther:
 
 def _own_path(path: str) -> str:
     """Return `path` if it is one of this site; a link to the login can say anything."""
-    return path if path.startswith("/") and not path.startswith(("//", "/\\")) else "/"
+    # Browsers take a backslash for a slash, and leave out white space.
+    return path if re.fullmatch(r"/(?![/\\])[^\s\\]*", path) else "/"
