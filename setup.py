@@ -12,14 +12,15 @@ REQUIRES = [
     "click >= 8.2",
     "Jinja2 >= 3.1",
     "MarkupSafe >= 2.1",
-    "psycopg[binary] >= 3.2",
-    "pyramid >= 2.1",
+    "psycopg[binary] >= 3.2.1",
+    "pyramid >= 2.0",
     "pyramid-jinja2 >= 2.10",
     # Python's logging makes every formatter that the .ini file lists, so that an extra would not do
     "python-json-logger >= 4",
     # Pyramid imports pkg_resources, which 82 no longer has, and which warns at import from 80.9 on
     "setuptools >= 70, < 80.9",
-    "SQLAlchemy >= 2.1.0, < 2.2",
+    # 2.0.26 is the first that knows what the table needs of PostgreSQL
+    "SQLAlchemy >= 2.0.26, < 2.2",
     # older ones could be crashed, or made to read a request twice, from outside
     "waitress >= 3.0.1, < 4",
     "WebOb >= 1.8.11",

@@ -1,6 +1,16 @@
 """The table: one row per session, one column per field of `Record`; and one beside it."""
 
+from typing import Any
+
 import sqlalchemy as sa
+
+# Room in each page for the next version of its rows (HOT updates).
+# SQLAlchemy 2.0 has no keyword for WITH, but one for what stands before it.
+_ROOM: dict[str, Any] = (
+    {"postgresql_using": "heap WITH (fillfactor = 80)"}
+    if sa.__version__.startswith("2.0.")
+    else {"postgresql_with": {"fillfactor": 80}}
+)
 
 
 def sessions_table(
@@ -42,8 +52,7 @@ def sessions_table(
         # most sessions of most sites have no owner
         sa.Index(f"{name}_owner", owner, postgresql_where=has_owner, sqlite_where=has_owner),
         schema=schema,
-        # room in each page for the next version of its rows (PostgreSQL: HOT updates)
-        postgresql_with={"fillfactor": 80},
+        **_ROOM,
     )
 
 
