@@ -1,10 +1,24 @@
 """The package's metadata; see README.md for how to run it."""
 
+import re
+import shutil
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
+VERSION = "1.0.dev0"
+# Where the project is at GitHub, to fill in before the first release: "https://github.com/NAME/NAME".
+# `make release` refuses to go on without.
+PROJECT_URL = ""
+# A release is tagged with its version.
+PAGES = PROJECT_URL and {
+    "Source": f"{PROJECT_URL}/tree/{VERSION}",
+    "Documentation": f"{PROJECT_URL}/tree/{VERSION}/docs",
+    "Changes": f"{PROJECT_URL}/blob/{VERSION}/CHANGES.txt",
+    "Issues": f"{PROJECT_URL}/issues",
+}
 
 REQUIRES = [
     # the steps of `sessionsite upgrade-db`; a server loads it only to create its table
@@ -40,6 +54,8 @@ EXTRAS = {
         "sphinx-click",
     ],
     "lint": ["mypy", "ruff", "types-PyYAML"],
+    # what `make release` builds and checks with
+    "release": ["build", "cyclonedx-bom", "twine"],
     "testing": [
         # axe-core, with the call that runs it in a page
         "axe-playwright-python",
@@ -78,13 +94,39 @@ EXTRAS = {
     "factories": ["pyramid_beaker", "pyramid_nacl_session", "pyramid_session_redis"],
 }
 
+
+class BuildWithIni(build_py):
+    """Puts the two .ini files into the package: `sessionsite new` lays them out."""
+
+    def run(self):
+        super().run()
+        if not self.editable_mode:
+            for name in ("development.ini", "production.ini"):
+                target = Path(self.build_lib, "sessionsite", "ini", name)
+                target.parent.mkdir(exist_ok=True)
+                shutil.copyfile(HERE / name, target)
+
+
+def readme():
+    """Return README.md for a page elsewhere, where links to files of ours would lead nowhere."""
+    text = (HERE / "README.md").read_text(encoding="utf-8")
+    if not PROJECT_URL:
+        return text
+    at = f"{PROJECT_URL}/%s/{VERSION}/"
+    text = re.sub(r"(!\[[^]]*\]\()(?!\w+:)", rf"\g<1>{at % 'raw'}", text)
+    text = re.sub(r"(?<!!)(\[[^]]*\]\()(?![\w+]+:|#)", rf"\g<1>{at % 'blob'}", text)
+    return text.replace("](#", f"]({at % 'blob'}README.md#")
+
+
 setup(
     name="sessionsite",
-    version="0.1.dev0",
+    version=VERSION,
     description="Web sessions for Pyramid in PostgreSQL, and a small site that shows them",
-    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description=readme(),
     long_description_content_type="text/markdown",
     license="MIT",
+    license_files=["LICENSE"],
+    project_urls=PAGES or {},
     classifiers=[
         "Framework :: Pyramid",
         "Programming Language :: Python :: 3",
@@ -93,8 +135,8 @@ setup(
         "Programming Language :: Python :: 3.13",
         "Topic :: Internet :: WWW/HTTP :: Session",
     ],
+    cmdclass={"build_py": BuildWithIni},
     packages=find_packages(include=["sessionsite", "sessionsite.*"]),
-    include_package_data=True,
     package_data={"sessionsite": ["templates/*.jinja2", "static/*", "py.typed"]},
     python_requires=">= 3.11",
     install_requires=REQUIRES,

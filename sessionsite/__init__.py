@@ -1,5 +1,6 @@
 """A Pyramid site of three pages that remembers each visitor's page visits in a session."""
 
+from importlib.metadata import version
 from typing import Any
 
 from pyramid.config import Configurator
@@ -8,6 +9,8 @@ from pyramid.router import Router
 from .refusal import refusals_in_one_line
 from .secret_file import with_secret
 from .sessions import expand_environment
+
+__version__ = version("sessionsite")
 
 
 @refusals_in_one_line()

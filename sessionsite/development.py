@@ -1,5 +1,6 @@
 """What pyramid_debugtoolbar needs to work on this site; only development.ini includes it."""
 
+from importlib.util import find_spec
 from ipaddress import ip_address
 
 from pyramid.config import Configurator
@@ -12,6 +13,9 @@ CONSOLE = "debugtoolbar.intercept_exc"
 
 
 def includeme(config: Configurator) -> None:
+    """Include the debug toolbar where it is installed, which the extra `dev` does."""
+    if find_spec("pyramid_debugtoolbar") is None:
+        return
     config.registry.settings.setdefault(CONSOLE, "display")
     config.include("pyramid_debugtoolbar")
     config.add_subscriber(_disable_console, ApplicationCreated)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import click
 
 from ..sessions import ConfigurationError, StoreError
-from . import doctor, secret, sessions, table  # noqa: F401  # each adds its commands to the group
+from . import doctor, new, secret, sessions, table  # noqa: F401  # each adds its commands
 from .group import commands
 
 

@@ -7,6 +7,7 @@ fail; the failed page has the token of the debug toolbar's console. Each is clos
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -190,3 +191,14 @@ class TestProduction:
     def test_it_does_on_a_developers_machine(self, includes: str) -> None:
         settings = {"pyramid.includes": includes, "sessionsite.error_page": "false"}
         TestApp(sessionsite.main({}, **settings)).get("/", status=200)
+
+
+def test_without_the_toolbar_installed_the_site_does_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyramid_debugtoolbar", None)
+    config = tmp_path / "development.ini"
+    config.write_text(INI.read_text("utf-8"), "utf-8")
+    page = TestApp(get_app(str(config))).get("/", extra_environ={"HTTP_HOST": "localhost"})
+    assert "History" in page
+    assert "_debug_toolbar" not in page

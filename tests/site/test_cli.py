@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+import sessionsite
 from sessionsite.cli import table
 from sessionsite.sessions import prune_all
 from sessionsite.sessions.checks import MIN_SECRET_LENGTH
@@ -45,6 +46,36 @@ def select(url: str, statement: str) -> Any:
             return connection.scalar(sa.text(statement))
     finally:
         engine.dispose()
+
+
+# new
+
+
+def test_new_lays_out_both_files_as_they_are_here(run: Run, tmp_path: Path) -> None:
+    target = tmp_path / "my site" / "x"
+    status, stdout, stderr = run("new", str(target))
+    assert (status, stderr) == (0, "")
+    assert f"cd '{target}'\n" in stdout
+    for name in ("development.ini", "production.ini"):
+        assert (target / name).read_bytes() == (ROOT / name).read_bytes()
+        assert f"{target / name}: written\n" in stdout
+
+
+@pytest.mark.parametrize("name", ["development.ini", "production.ini"])
+def test_new_overwrites_nothing(run: Run, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("mine")
+    status, stdout, stderr = run("new", str(tmp_path))
+    assert (status, stdout) == (1, "")
+    assert f"{tmp_path / name} exists: nothing was written" in one_line(stderr)
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_new_says_where_it_can_write_nothing(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    status, stdout, stderr = run("new", str(tmp_path / "file" / "site"))
+    assert (status, stdout) == (1, "")
+    assert "Not a directory" in one_line(stderr)
+    assert run("new", str(tmp_path / "file"))[0] == 2
 
 
 # init-db
@@ -268,6 +299,7 @@ def test_a_database_that_can_not_be_used_is_one_line_without_the_password(
         ("prune", PRODUCTION, "--batch-size", "0"),
         ("prune", PRODUCTION, "--batch-size", "many"),
         ("generate-secret", PRODUCTION),
+        ("new",),
     ],
     ids=" ".join,
 )
@@ -291,12 +323,13 @@ def test_a_full_disk_is_one_line() -> None:
 def test_help_names_every_command(run: Run, option: str) -> None:
     status, stdout, stderr = run(option)
     assert (status, stderr) == (0, "")
-    for command in ("init-db", "prune", "generate-secret"):
+    for command in ("new", "init-db", "prune", "generate-secret"):
         assert command in stdout
 
 
 def test_version_is_the_installed_packages(run: Run) -> None:
     assert run("--version") == (0, f"sessionsite {version('sessionsite')}\n", "")
+    assert sessionsite.__version__ == version("sessionsite")
 
 
 @pytest.mark.slow

@@ -74,7 +74,10 @@ IMPORTS = {
     "testing.parallel": {"testing.records"} | SITE,
     "testing.failures": {"testing.records"} | SITE,
     "testing.visitor": set(),
-    "cli": {"cli.doctor", "cli.group", "cli.secret", "cli.sessions", "cli.table"} | SITE,
+    "cli": {
+        "cli.doctor", "cli.group", "cli.new", "cli.secret", "cli.sessions", "cli.table",
+    } | SITE,
+    "cli.new": {"cli.group"},
     "cli.group": set(),
     "cli.config": {"secret_file", "sessions.server", "sessions.sql_settings"} | SITE,
     "cli.secret": {"cli.group"},
