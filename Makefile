@@ -9,7 +9,8 @@ PIP = $(BIN)/python -m pip --disable-pip-version-check -q
 PYTEST = -m pytest -n auto --dist worksteal
 
 .DEFAULT_GOAL = help
-.PHONY: help serve check test test-all fuzz soak lint format coverage docs screenshots constraints clean
+.PHONY: help serve check test test-all fuzz soak matrix lint format coverage docs screenshots
+.PHONY: constraints release clean
 .PHONY: bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries
 .PHONY: bench-metrics bench-visit races
 
@@ -56,6 +57,13 @@ coverage: $(VENV)/.test  ## which branches of sessionsite/ `make test` takes: al
 docs: $(VENV)/.test  ## the docs as pages, in build/docs
 	$(BIN)/python -m sphinx -E -q -W --keep-going docs $(DOCS)
 
+matrix: $(VENV)/.venv  ## the versions that this machine has, of Python, libraries and PostgreSQL: an hour
+	$(PIP) install nox uv
+	$(BIN)/nox $(ARGS)
+
+release: $(VENV)/.test  ## build sdist, wheel and SBOM in dist/ and try them; uploads nothing
+	$(BIN)/python -m tests.release
+
 screenshots: $(VENV)/.test  ## draw the README's picture anew
 	$(BIN)/python -m tests.functional.screenshots
 
@@ -93,21 +101,22 @@ $(VENV)/.serve: $(VENV)/.venv setup.py constraints.txt
 	touch $@
 
 $(VENV)/.test: $(VENV)/.serve
-	$(PIP) install -c constraints.txt -e '.[dev,testing,factories,lint,docs]'
+	$(PIP) install -c constraints.txt -e '.[dev,testing,factories,lint,docs,release]'
 	touch $@
 
 # Debian 12's Python is 3.11.2, which some packages leave out: PYTHON=/usr/bin/python3 there.
 constraints: ## write both files of constraints anew, with today's versions that the oldest Python takes
 	rm -rf $(VENV)-new
 	$(PYTHON) -m venv $(VENV)-new
-	$(VENV)-new/bin/python -m pip -q install -e '.[dev,testing,factories,lint,docs]'
+	$(VENV)-new/bin/python -m pip -q install -e '.[dev,testing,factories,lint,docs,release]'
 	{ echo '# The versions that are tested together; `make constraints` writes them anew.'; \
 	  $(VENV)-new/bin/python -m pip freeze --all --exclude-editable --exclude pip; } > constraints.txt
 	$(VENV)-new/bin/python -m pip -q install pip-tools
 	{ echo '# constraints.txt with the hash of each file: pip install --require-hashes -r constraints-hashed.txt'; \
 	  $(VENV)-new/bin/pip-compile -q --generate-hashes --no-emit-index-url --no-emit-trusted-host \
 	    --no-emit-options --no-header --no-annotate --allow-unsafe --strip-extras --extra dev \
-	    --extra testing --extra factories --extra lint --extra docs -c constraints.txt -o - setup.py; } > constraints-hashed.txt
+	    --extra testing --extra factories --extra lint --extra docs --extra release \
+	    -c constraints.txt -o - setup.py; } > constraints-hashed.txt
 	rm -rf $(VENV)-new
 
 clean: ## remove the virtual environment

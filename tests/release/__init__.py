@@ -1,0 +1,1 @@
+"""`make release`: what would be uploaded, built, and used outside of any checkout."""
