@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, LiteralString, NoReturn
 
 import psycopg
 from psycopg import sql
@@ -121,10 +121,7 @@ class Postgres(Server):
         url = self._spare.pop() if self._spare else self.create_database("test")
         yield url
         with self.connect(url) as connection:
-            connection.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-            )
+            end_clients(connection, "datname = current_database() AND pid <> pg_backend_pid()")
             tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             for (table,) in connection.execute(tables).fetchall():
                 connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
@@ -194,6 +191,18 @@ def start_postgres(directory: Path, bindir: Path | None = None) -> Postgres:
         server.close()
         raise
     return server
+
+
+def end_clients(connection: Any, where: LiteralString, *values: object) -> None:
+    """End the connections that `where` says, of pg_stat_activity's, and await their end.
+
+    PostgreSQL 13 ends them as well, and does not wait: there the locks of what they use have to do.
+    """
+    wait: LiteralString = ", 10000" if connection.info.server_version >= 140000 else ""
+    ended: LiteralString = (
+        f"SELECT pg_terminate_backend(pid{wait}) FROM pg_stat_activity WHERE {where}"
+    )
+    connection.execute(ended, values)
 
 
 def bindirs() -> list[Path]:

@@ -48,36 +48,6 @@ def select(url: str, statement: str) -> Any:
         engine.dispose()
 
 
-# new
-
-
-def test_new_lays_out_both_files_as_they_are_here(run: Run, tmp_path: Path) -> None:
-    target = tmp_path / "my site" / "x"
-    status, stdout, stderr = run("new", str(target))
-    assert (status, stderr) == (0, "")
-    assert f"cd '{target}'\n" in stdout
-    for name in ("development.ini", "production.ini"):
-        assert (target / name).read_bytes() == (ROOT / name).read_bytes()
-        assert f"{target / name}: written\n" in stdout
-
-
-@pytest.mark.parametrize("name", ["development.ini", "production.ini"])
-def test_new_overwrites_nothing(run: Run, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_text("mine")
-    status, stdout, stderr = run("new", str(tmp_path))
-    assert (status, stdout) == (1, "")
-    assert f"{tmp_path / name} exists: nothing was written" in one_line(stderr)
-    assert [path.read_text() for path in tmp_path.iterdir()] == ["mine"]
-
-
-def test_new_says_where_it_can_write_nothing(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    status, stdout, stderr = run("new", str(tmp_path / "file" / "site"))
-    assert (status, stdout) == (1, "")
-    assert "Not a directory" in one_line(stderr)
-    assert run("new", str(tmp_path / "file"))[0] == 2
-
-
 # init-db
 
 

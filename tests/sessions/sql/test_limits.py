@@ -17,7 +17,7 @@ from psycopg import sql
 from sessionsite.sessions.sql import SQLAlchemyStore, sessions_table
 from sessionsite.sessions.store import StoreError
 from sessionsite.testing import START, in_parallel, record
-from tests.harness.postgres import Postgres
+from tests.harness.postgres import Postgres, end_clients
 from tests.harness.stores import sql_store
 
 VISITORS = 8
@@ -57,10 +57,7 @@ def role(postgres: Postgres, postgres_url: str) -> Iterator[Role]:
         try:
             yield Role(name, made.render_as_string(hide_password=False), admin)
         finally:
-            admin.execute(
-                "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE usename = %s",
-                [name],
-            )
+            end_clients(admin, "usename = %s", name)
             admin.execute(sql.SQL("DROP OWNED BY {}").format(sql.Identifier(name)))
             admin.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
 
