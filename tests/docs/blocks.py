@@ -8,10 +8,12 @@ session" are Python, the others for a shell.
 
 import re
 import textwrap
+from configparser import ConfigParser
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from sessionsite.sessions import expand_environment
 from tests import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -41,6 +43,7 @@ class Block:
         return found[1] if found else ""
 
 
+SECRET = "a-secret-for-tests-that-is-long-enough"
 taken: set[Block] = set()
 
 
@@ -114,3 +117,10 @@ def write(block: Block, folder: Path) -> Path:
     else:
         path.write_text(block.code, "utf-8")
     return path
+
+
+def settings_of(ini: str, **variables: str) -> dict[str, str]:
+    """Return the settings that these lines of [app:main] make, with `variables` expanded."""
+    parser = ConfigParser(interpolation=None)
+    parser.read_string(f"[app:main]\n{ini}")
+    return expand_environment(dict(parser["app:main"]), variables)

@@ -12,12 +12,21 @@ import yaml
 from jinja2 import Environment
 
 from sessionsite.metrics.settings import metrics_settings
-from sessionsite.sessions import expand_environment, server_settings
+from sessionsite.sessions import server_settings
 from tests import ROOT
-from tests.docs.blocks import OUTPUT, PAGES, Block, blocks, take, take_one, taken
+from tests.docs.blocks import (
+    OUTPUT,
+    PAGES,
+    SECRET,
+    Block,
+    blocks,
+    settings_of,
+    take,
+    take_one,
+    taken,
+)
 from tests.docs.shell import Shell, commands
 
-SECRET = "a-secret-for-tests-that-is-long-enough"
 EXPAND = take_one("configuration.md", "In .ini values", "python")
 NEW_SECRET = take_one("configuration.md", "Rotating the secret", "console")
 NEW_KEY = take_one("configuration.md", "Other packages' factories", "console")
@@ -30,13 +39,12 @@ KEYS = [
 ]
 ALL = [block for page in PAGES for block in blocks(page.name)]
 # Where blocks are run from, beside this folder's tests.
-ELSEWHERE = ("contract.accounts", "sessions.sql.test_table", "functional.test_flood")
-
-
-def settings_of(ini: str, **variables: str) -> dict[str, str]:
-    parser = ConfigParser(interpolation=None)
-    parser.read_string(f"[app:main]\n{ini}")
-    return expand_environment(dict(parser["app:main"]), variables)
+ELSEWHERE = (
+    "contract.accounts",
+    "sessions.sql.test_table",
+    "functional.test_flood",
+    "functional.test_app_servers",
+)
 
 
 def name_of(block: Block) -> str:

@@ -6,8 +6,7 @@ import pytest
 from webtest import TestApp
 
 from sessionsite import main
-from tests.docs.blocks import take
-from tests.docs.test_blocks import SECRET, settings_of
+from tests.docs.blocks import SECRET, settings_of, take
 from tests.harness.redis import Redis
 
 REDIS, NACL, BEAKER = (

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from sessionsite import testing
 from tests import ROOT
+from tests.docs.blocks import take
 
 DOCUMENT = (ROOT / "docs" / "testing.md").read_text("utf-8")
-BLOCKS = re.findall(r"(?s)```python\n(.*?)```", DOCUMENT)
+BLOCKS = [block.code for block in take("testing.md", language="python")]
 FILES = ("myapp.py", "test_views.py", "conftest.py", "test_app.py", "test_time.py")
 
 

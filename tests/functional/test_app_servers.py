@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from sessionsite.testing import in_parallel
-from tests import ROOT
+from tests.docs.blocks import take, take_one
 from tests.harness import free_port, listening
 from tests.harness.app_servers import GUNICORN, UWSGI, AppServer, start_app_server
 from tests.harness.observing import until
@@ -23,8 +23,18 @@ from tests.harness.production import HOSTS, SECRET, Answer, Browser, create_tabl
 from tests.harness.pserve import Pserve, start_pserve
 from tests.harness.skipping import started
 
-PAGE = (ROOT / "docs" / "servers.md").read_text("utf-8")
-SERVERS = ("waitress", "granian", "gthread", "gthread-preload", "gevent", "gevent-preload", "uwsgi")
+COMMANDS = {
+    name: block.code
+    for heading, names in {
+        "waitress": ["waitress"],
+        "granian": ["granian"],
+        "gunicorn": ["gthread", "gthread-preload"],
+        "gunicorn with gevent": ["gevent", "gevent-preload"],
+        "uWSGI": ["uwsgi"],
+    }.items()
+    for name, block in zip(names, take("servers.md", heading, "sh"), strict=True)
+}
+PATCHED = take_one("servers.md", "gunicorn with gevent", "python")
 TIMEOUT = 5  # seconds that a visit waits for its row
 CROWDS = {"gevent": 40, "gevent-preload": 40}  # requests at once; the others have 8 threads
 WAITING = (
@@ -39,8 +49,7 @@ def command(name: str, config: Path) -> tuple[str, list[str]]:
 
     Without where it listens: a test has ports of its own.
     """
-    (line,) = re.findall(rf"<!-- {name} -->\n\n    (.*)\n", PAGE)
-    line = line.replace("$PWD/", "").replace("production.ini", str(config))
+    line = COMMANDS[name].replace("production.ini", str(config))
     program, *args = shlex.split(re.sub(r"(--bind|--http-socket) \S+|http_port=\d+", "", line))
     return program, args
 
@@ -53,9 +62,8 @@ class Place:
         self.name, self.directory, self.url, self.args = name, directory, url, args
         self.servers: list[AppServer | Pserve] = []
         create_table(url)
-        (config,) = re.findall(r"(?s)```python\n(# gunicorn.conf.py.*?)```", PAGE)
         if name == "gevent-preload":  # gunicorn reads it without being told
-            (directory / "gunicorn.conf.py").write_text(config, "utf-8")
+            (directory / "gunicorn.conf.py").write_text(PATCHED, "utf-8")
 
     def start(self, *lines: str) -> AppServer | Pserve:
         config = production_ini(self.directory, *lines)
@@ -76,7 +84,7 @@ class Place:
         return server
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=COMMANDS)
 def place(
     request: pytest.FixtureRequest, tmp_path: Path, stoppable_postgres: Postgres
 ) -> Iterator[Place]:

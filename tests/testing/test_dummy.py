@@ -1,5 +1,6 @@
 """`DummySession`: what the contract says of sessions holds for it, and Pyramid's DummyRequest."""
 
+import importlib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -26,15 +27,15 @@ from sessionsite.sessions import (
 )
 from sessionsite.sessions.opening import open_session
 from sessionsite.testing import DummySession
-from tests.contract import test_dummy_request, test_factory_meanings, test_one_face
 from tests.contract.kit import Kit
 from tests.harness.visitor import Clock
 
-# Of the contract of factories, what needs no cookie but the newest.
+# Of the contract of factories, what needs no cookie but the newest. These tests run here once more,
+# with this module's `kit`, which is why their modules are looked up and not imported.
 CONTRACT = {
-    test_one_face: [],
-    test_factory_meanings: [],
-    test_dummy_request: [
+    "test_one_face": [],
+    "test_factory_meanings": [],
+    "test_dummy_request": [
         "test_no_cookie_is_an_empty_session",
         "test_an_exception_keeps_the_cookie_back_only_if_so_configured",
         "test_changed_and_invalidate_return_nothing",
@@ -42,10 +43,11 @@ CONTRACT = {
         "test_csrf_tokens_are_under_pyramid_s_key",
     ],
 }  # fmt: skip
-for _module, _names in CONTRACT.items():
-    for _name in _names or [name for name in vars(_module) if name.startswith(("test_", "Test"))]:
-        globals()[_name] = getattr(_module, _name)
-german = test_factory_meanings.german
+for _name, _only in CONTRACT.items():
+    _module = importlib.import_module(f"tests.contract.{_name}")
+    _tests = _only or [name for name in vars(_module) if name.startswith(("test_", "Test"))]
+    globals().update({name: getattr(_module, name) for name in _tests})
+german = importlib.import_module("tests.contract.test_factory_meanings").german  # a fixture
 
 
 class Opened(DummySession):

@@ -12,7 +12,7 @@ from pyramid.testing import DummyRequest
 from sessionsite.sessions import MemoryStore, SessionEndedError, login, utc_now
 from sessionsite.testing import DummySession, session
 from sessionsite.testing.plugin import expired, session_store, travel
-from tests.testing.test_visitor import cookie, make_app, ours
+from tests.testing.kit import cookie, make_app, ours
 
 __all__ = ["expired", "session_store", "travel"]  # the fixtures
 
