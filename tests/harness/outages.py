@@ -14,7 +14,7 @@ from psycopg import sql
 
 from tests.harness import Missing
 from tests.harness.pgbouncer import start_pgbouncer
-from tests.harness.postgres import Postgres
+from tests.harness.postgres import Postgres, end_clients
 from tests.harness.relay import Nameserver, Relay
 from tests.harness.standby import standby_gone
 
@@ -58,10 +58,7 @@ class Place:
     def terminate(self) -> None:
         """End the connections to the database."""
         with self.server.connect() as admin:
-            admin.execute(
-                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
-                [self.name],
-            )
+            end_clients(admin, "datname = %s", self.name)
 
 
 Outage = Callable[[Place], Any]

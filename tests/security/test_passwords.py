@@ -18,7 +18,7 @@ from sessionsite.sessions import ConfigurationError
 from sessionsite.sessions.sql import make_engine
 from sessionsite.sessions.sql_settings import sql_settings
 from tests.harness import free_port
-from tests.harness.postgres import Postgres
+from tests.harness.postgres import Postgres, end_clients
 from tests.harness.production import HOSTS, SECRET, Browser, production_ini, start_worker
 
 pytestmark = pytest.mark.servers
@@ -113,10 +113,7 @@ def role(postgres: Postgres, database: str) -> Iterator[str]:
 def end(postgres: Postgres, database: str) -> None:
     """End all connections to the database but this one."""
     with postgres.connect() as connection:
-        connection.execute(
-            "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = %s",
-            [database],
-        )
+        end_clients(connection, "datname = %s", database)
 
 
 def at_debug(directory: Path, *lines: str) -> Path:

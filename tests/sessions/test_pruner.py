@@ -18,6 +18,7 @@ from sessionsite.sessions.pruner import PRUNE_BATCH, Pruner, prune_all
 from sessionsite.testing import START, in_parallel, record
 from tests.harness import free_port
 from tests.harness.forking import in_child
+from tests.harness.postgres import Postgres, end_clients
 from tests.harness.stores import sql_store
 from tests.sessions.apps import SERVER
 
@@ -174,18 +175,17 @@ def test_the_turn_ends_however_it_ends(
     other.close()
 
 
-def test_a_connection_that_is_cut_off_takes_its_turn_with_it(postgres_url: str) -> None:
+def test_a_connection_that_is_cut_off_takes_its_turn_with_it(
+    postgres: Postgres, postgres_url: str
+) -> None:
     store, other = sql_store(postgres_url), sql_store(postgres_url)
     expired(store, 3)
 
     def sweep() -> None:
         with store.sweeping() as ours:
             assert ours
-            with other.engine.connect() as connection:
-                connection.exec_driver_sql(
-                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
-                )
+            with postgres.connect(postgres_url) as connection:
+                end_clients(connection, "datname = current_database() AND pid <> pg_backend_pid()")
             store.prune(START, 2)
 
     with pytest.raises(StoreError):
