@@ -79,7 +79,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 @pytest.fixture(
-    scope="session",
+    scope="module",  # or the tests of the next one would run on this one's server, unasked
     params=[Section.WAITRESS, pytest.param(Section.GRANIAN, marks=pytest.mark.all)],
 )
 def each_server(request: pytest.FixtureRequest) -> Iterator[None]:

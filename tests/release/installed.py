@@ -10,7 +10,7 @@ from pathlib import Path
 from tests import ROOT
 from tests.harness import free_port
 from tests.harness.production import HOSTS, SECRET, Browser
-from tests.harness.pserve import Pserve, worker_args
+from tests.harness.pserve import Pserve, Section, worker_args
 
 
 class Installed:
@@ -67,5 +67,7 @@ def try_production(installed: Installed, directory: Path, database: str) -> None
     config = directory / "site" / "production.ini"
     env = {"DATABASE_URL": database, "SESSION_SECRET": SECRET, "SITE_HOSTS": HOSTS}
     installed.run("sessionsite", "init-db", config.name, cwd=config.parent, env=env)
-    with installed.pserve(config, worker_args(free_port()), env).start() as server:
+    with installed.pserve(
+        config, worker_args(free_port(), Section.WAITRESS), env
+    ).start() as server:
         walk(server.url)
