@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from tests.docs.shell import App, Shell
 from tests.docs.starter import lay_out
 from tests.harness import free_port
 from tests.harness.postgres import Postgres
+from tests.release.building import build_copy
 
 pytestmark = [pytest.mark.all, pytest.mark.servers]
 
@@ -23,11 +23,7 @@ BLOCKS = take("in-your-app.md")
 
 @pytest.fixture
 def shell(tmp_path: Path) -> Shell:
-    source = tmp_path / "source"
-    shutil.copytree(ROOT / "sessionsite", source / "sessionsite")
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE", "MANIFEST.in"):
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, source)
+    made = build_copy(tmp_path)
     (tmp_path / "app").mkdir()
     folder = tmp_path / "app"
     subprocess.run([sys.executable, "-m", "venv", folder / ".venv"], check=True)
@@ -37,9 +33,8 @@ def shell(tmp_path: Path) -> Shell:
         **{name: text for name, text in os.environ.items() if name.startswith("PIP_")},
         PIP_CONSTRAINT=str(ROOT / "constraints.txt"),
     )
-    wheels = f"{tmp_path / 'links'} {os.environ.get('PIP_FIND_LINKS', '')}"
+    wheels = f"{made.wheel.parent} {os.environ.get('PIP_FIND_LINKS', '')}"
     shell.env = {**shell.env, "PIP_FIND_LINKS": wheels.strip()}
-    shell.run(f"pip wheel -q --no-deps -w {tmp_path / 'links'} {source}")
     lay_out(shell.folder)
     return shell
 

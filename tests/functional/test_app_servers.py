@@ -49,7 +49,7 @@ def command(name: str, config: Path) -> tuple[str, list[str]]:
 
     Without where it listens: a test has ports of its own.
     """
-    line = COMMANDS[name].replace("production.ini", str(config))
+    line = COMMANDS[name].replace("$PWD/", "").replace("production.ini", str(config))
     program, *args = shlex.split(re.sub(r"(--bind|--http-socket) \S+|http_port=\d+", "", line))
     return program, args
 

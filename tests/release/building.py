@@ -1,6 +1,7 @@
 """Builds the sdist, and the wheel from it; makes the list of what the wheel brings along."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -8,7 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests import ROOT
 from tests.release.installed import Installed
+
+# What is large, or another build's.
+_LEFT_OUT = (".git", ".venv*", ".*_cache", ".hypothesis", ".nox", "build", "dist", "*.egg-info",
+             "node_modules", "test-output")  # fmt: skip
 
 
 class ReleaseError(Exception):
@@ -41,6 +47,16 @@ def build(source: Path, directory: Path) -> Distributions:
     (sdist,) = directory.glob("*.tar.gz")
     (wheel,) = directory.glob("*.whl")
     return Distributions(sdist, wheel)
+
+
+def build_copy(directory: Path) -> Distributions:
+    """Build both from a copy of the project, in `directory`: several processes may build at once.
+
+    Raises `ReleaseError`.
+    """
+    ignore = shutil.ignore_patterns(*_LEFT_OUT)
+    copied = shutil.copytree(ROOT, directory / "project", ignore=ignore, symlinks=True)
+    return build(copied, directory / "dist")
 
 
 def check(made: Distributions) -> None:

@@ -102,6 +102,7 @@ class TestContract(StoreContract):
 
     # Their own statements, on the store's engine, would have to be as careful.
     test_every_failure_is_a_store_error: Any = None
+    test_a_row_that_makes_no_record_is_not_in_the_pruners_way: Any = None
     test_a_row_that_makes_no_record_says_so: Any = None
 
     @pytest.fixture
