@@ -51,3 +51,16 @@ def test_a_signal_that_came_before_the_wait_ends_it() -> None:
         return time.monotonic() - began
 
     assert in_child(wait) < SECONDS / 2
+
+
+def test_a_worker_is_not_ended_by_the_second_signal_that_its_parent_sends() -> None:
+    def stop_twice() -> str:
+        stop = StopSignals()
+        stop.attend()
+        stop.ignore_further()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+            stop.wait(SECONDS)
+        return stop.received.name if stop.received else "none"
+
+    assert in_child(stop_twice) == "SIGINT"

@@ -299,6 +299,23 @@ def test_an_interruption_while_it_connects_is_no_store_error(sqlite_url: str) ->
     store.engine.dispose()
 
 
+def test_an_interruption_before_long_work_gives_the_connection_back(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = sql_store(sqlite_url, engine={"pool_size": "1"}, timeout=1)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite.SQLite, "give_time", interrupted)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            store.counts(START)
+    assert store.counts(START).live == 0
+    assert caught.tb  # until here it keeps the lease from being collected as garbage
+    store.close()
+
+
 class TestAFileThatIsLockedAtItsFirstConnection:
     def test_is_waited_for(self, sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
         with closing(sqlite3.connect(sqlite_url.removeprefix("sqlite:///"))) as other:
