@@ -106,10 +106,10 @@ def by_rows(
             say(f"round {number + 1} of {ROUNDS}")
             for each in tables:
                 each.time(operations // ROUNDS)
-    found: list[Sizes] = []
-    for each in tables:
-        found.append(saved(postgres, each.url, each.rows, saves))
-        found[-1].name = f"ours, owners: {each.owners}"
+    found = [
+        saved(postgres, each.url, f"ours, owners: {each.owners}", each.rows, saves)
+        for each in tables
+    ]
     found.append(beside(postgres, plain, SMALL, saves))
     times = table(HEADER, [each.line(tables[0]) for each in tables])
     return times, table(Sizes.HEADER, [each.line() for each in found]), [t.bar() for t in tables]
@@ -122,7 +122,7 @@ def by_payload(postgres: Postgres, size: int, operations: int, saves: Saves) -> 
     url = filled(postgres, rows, size)
     with ours.opened(url) as store:
         taken = each_time(lambda number: ours.visit(store, number), int, rows, operations)
-    sizes = saved(postgres, url, rows, saves)
+    sizes = saved(postgres, url, "", rows, saves)
     line = [f"{size:,}", f"{median(taken):.0f}", f"{quantiles(taken, n=100)[98]:.0f}"]
     both = zip(sizes.before, sizes.after, strict=True)
     return [*line, f"{sizes.hot:.1%}", *(f"{each / 1e6:.1f}" for two in both for each in two)]

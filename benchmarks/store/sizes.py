@@ -68,12 +68,15 @@ class Sizes:
         return [self.name, f"{self.rows:,}", *bytes_per_row, f"{self.hot:.1%}"]
 
 
-def saved(postgres: Postgres, url: str, rows: int, saves: Saves) -> Sizes:
+def saved(postgres: Postgres, url: str, name: str, rows: int, saves: Saves) -> Sizes:
     """Save rows of our table many times; then drop its database, whose room is needed.
+
+    `name`: what the line of the table is called.
 
     None of these saves is so late that the expiry has to move.
     """
-    return _saved(postgres, url, rows, saves.count, script(url, rows, saves.file, ANOTHER))
+    file = script(url, rows, saves.file, ANOTHER)
+    return _saved(postgres, url, name, rows, saves.count, file, ours.TABLE)
 
 
 def beside(postgres: Postgres, rows: int, size: int, saves: Saves) -> Sizes:
@@ -86,11 +89,11 @@ def beside(postgres: Postgres, rows: int, size: int, saves: Saves) -> Sizes:
         connection.execute("VACUUM ANALYZE session")
         connection.execute("CHECKPOINT")
     saves.file.write_text(SAVE.replace("ROWS", str(rows)))
-    return _saved(postgres, url, rows, saves.count, saves.file, table="session")
+    return _saved(postgres, url, "connect-pg-simple", rows, saves.count, saves.file, "session")
 
 
 def _saved(
-    postgres: Postgres, url: str, rows: int, count: int, file: Path, table: str = ours.TABLE
+    postgres: Postgres, url: str, name: str, rows: int, count: int, file: Path, table: str
 ) -> Sizes:
     sizes, updates = (text.replace(f"'{ours.TABLE}'", f"'{table}'") for text in (SIZES, UPDATES))
     before, started = numbers(url, sizes), _settled(url, updates)
@@ -99,7 +102,7 @@ def _saved(
     hot = (ended[1] - started[1]) / (ended[0] - started[0])
     with postgres.connect() as connection:
         connection.execute(f'DROP DATABASE "{url.rpartition("/")[2]}" WITH (FORCE)'.encode())
-    return Sizes("connect-pg-simple", rows, before, after, hot)
+    return Sizes(name, rows, before, after, hot)
 
 
 def _settled(url: str, updates: str) -> tuple[int, ...]:
