@@ -93,6 +93,7 @@ def upgrade_table(engine: sa.Engine, table: sa.Table) -> tuple[str, str]:
         upgrade.connection.commit()  # Alembic begins and ends its own transactions
         if said is None:
             _alembic(upgrade, "stamp", before)
+            upgrade.connection.commit()  # nothing was stamped if another host did: only read
         _alembic(upgrade, "upgrade", "head")
         return before, NEWEST
 

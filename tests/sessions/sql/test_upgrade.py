@@ -163,6 +163,24 @@ def test_several_hosts_may_upgrade_at_once(old: Any, url: str) -> None:
     assert run(old, "SELECT count(*) FROM sessions_version") == [(1,)]
 
 
+def test_it_goes_on_where_another_host_has_just_said_the_version(
+    old: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite has no lock over a whole upgrade: the other comes between the look and the stamp."""
+    look = upgrade.Upgrade.said
+
+    def look_too_early(self: upgrade.Upgrade) -> str | None:
+        found = look(self)
+        run(old, "CREATE TABLE sessions_version (version_num VARCHAR(32) NOT NULL)")
+        run(old, "INSERT INTO sessions_version VALUES ('0001')")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(upgrade.Upgrade, "said", look_too_early)
+        assert upgrade_table(old.engine, old.table) == ("0001", NEWEST)
+    assert old.remark() is None
+
+
 @on_postgresql
 def test_no_reader_waits_for_longer_than_the_lock_timeout(postgres_url: str) -> None:
     """Somebody's long transaction holds the table, and the upgrade waits in turns of a second."""
