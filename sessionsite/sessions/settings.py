@@ -213,7 +213,7 @@ class ServerSettings(CookieSettings):
     prune_interval: int | None = key(
         whole_or_none("seconds"),
         "The average pause between two prunings inside the server; each pause is 50 to 150 % of "
-        "that, at random. One process prunes at a time, in batches of 1,000 rows. `none` leaves "
+        "that, at random. One process prunes at a time, in batches of 100 rows. `none` leaves "
         "pruning to `sessionsite prune CONFIG_URI`. An expired row opens nothing, pruned or not.",
         default=900,
     )

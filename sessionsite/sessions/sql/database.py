@@ -63,6 +63,8 @@ class Database(Protocol):
     """Give True to one process at a time; None where writers wait for each other anyway."""
     counts_what_it_deletes: bool
     """Whether a SELECT may have a DELETE in it: then no row of the deleted comes back."""
+    commits_at_once: sa.ColumnElement[bool] | None
+    """True, and has the transaction's commit wait for no disk and no standby; None likewise."""
     owner_lock: sa.Select[Any] | None
     """Waits until no other transaction has the lock `:owner_number`; None likewise."""
 

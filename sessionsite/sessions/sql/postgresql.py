@@ -39,6 +39,10 @@ class PostgreSQL(Database):
     # the other levels would not see a table that was created while we waited for the lock
     creation_isolation = "READ COMMITTED"
     counts_what_it_deletes = True
+    # a subquery: it is evaluated once, not for each row
+    commits_at_once: sa.ColumnElement[bool] = sa.literal_column(
+        "(SELECT set_config('synchronous_commit', 'off', true)) = 'off'", sa.Boolean
+    )
     sweep_locks = SweepLocks(
         take=sa.select(sa.func.pg_try_advisory_lock(_SWEEP_LOCK)),
         release=sa.select(sa.func.pg_advisory_unlock(_SWEEP_LOCK)),

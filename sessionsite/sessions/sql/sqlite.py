@@ -28,6 +28,7 @@ class SQLite(Database):
     sweep_locks = None
     owner_lock = None
     counts_what_it_deletes = False
+    commits_at_once = None
 
     def engine_options(self, url: str, timeout: int) -> EngineOptions:
         made = make_url(url)

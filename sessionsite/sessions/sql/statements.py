@@ -76,7 +76,7 @@ def compile_statements(
         "update": sa.update(table).where(mine).values({n: sa.bindparam(n) for n in CHANGEABLE}),
         "delete": sa.delete(table).where(mine),
         "count_expired": sa.select(sa.func.count()).where(c.expires_at <= now),
-    } | _of_many(table, alive, now)
+    } | _of_many(table, alive, now, database.commits_at_once)
     if (locks := database.sweep_locks) is not None:
         described["sweep"] = locks.take
         described["sweep_end"] = locks.release
@@ -99,7 +99,10 @@ def _count_of(prune: Any) -> sa.Select[Any]:
 
 
 def _of_many(
-    table: sa.TableClause, alive: sa.ColumnElement[bool], now: sa.BindParameter[datetime]
+    table: sa.TableClause,
+    alive: sa.ColumnElement[bool],
+    now: sa.BindParameter[datetime],
+    commits_at_once: sa.ColumnElement[bool] | None,
 ) -> dict[str, Any]:
     """Return the statements that find rows otherwise than by the primary key."""
     c = table.c
@@ -111,6 +114,8 @@ def _of_many(
         sa.select(c.id)
         # The index has an entry for each row that has just been deleted: `since` steps over them.
         .where(c.expires_at >= sa.bindparam("since", type_=UTCDateTime), c.expires_at <= now)
+        # A crash may bring such rows back, which open nothing and are deleted again.
+        .where(sa.true() if commits_at_once is None else commits_at_once)
         .order_by(c.expires_at)
         .limit(batch)
         .with_for_update(skip_locked=True)

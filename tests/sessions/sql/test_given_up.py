@@ -134,6 +134,23 @@ def test_a_commit_that_no_standby_has_confirmed_is_no_success(
     store.close()
 
 
+def test_pruning_waits_for_no_standby(stoppable_postgres: Postgres) -> None:
+    """What it deletes has ended anyway, and would end again: its commits may be lost."""
+    server = stoppable_postgres
+    server.start()
+    url = server.create_database("pruned")
+    store = sql_store(url, timeout=TIMEOUT)
+    later = START + timedelta(days=1)
+    for name in "abc":
+        store.create(record(name))
+    with standby_gone(server):
+        assert len(store.prune_batch(later, 1)) == 1
+        assert store.prune(later, 5) == 2
+        with pytest.raises(StoreError, match="no answer within"):  # the next commit waits again
+            store.create(record("d"))
+    store.close()
+
+
 def waiting(admin: "psycopg.Connection[Any]", url: str) -> list[int]:
     """The backends whose commits wait for the standby."""
     rows = admin.execute(
