@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from sessionsite.sessions import PRUNE_BATCH
 from sessionsite.testing import in_parallel
 from tests.harness import free_port, listening
 from tests.harness.observing import until
@@ -217,12 +218,12 @@ def test_the_pruner_ends_between_two_batches(
             " FROM generate_series(1, 400000) AS n"
         )
         before = rows()
-        assert until(lambda: rows() < before - 1000)
+        assert until(lambda: rows() < before - PRUNE_BATCH)
         signal_to(server, signal.SIGTERM)
         assert server.wait() == 0
         left = rows()
     assert left > 1
-    assert (before - left) % 1000 == 0
+    assert (before - left) % PRUNE_BATCH == 0
     # It has heard of each batch that the database has done.
     assert f"Session pruner: {before - left} expired sessions removed" in server.output()
     assert "Traceback" not in server.output()

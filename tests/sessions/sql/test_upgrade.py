@@ -20,6 +20,7 @@ from sessionsite.testing import START, record
 from tests import ROOT
 from tests.harness.commands import PRODUCTION, SCRIPT
 from tests.harness.old_table import columns_of, make_old_table
+from tests.harness.postgres import Postgres
 from tests.harness.production import Browser, production_ini, start_worker
 from tests.harness.stores import sql_store
 
@@ -182,15 +183,17 @@ def test_it_goes_on_where_another_host_has_just_said_the_version(
 
 
 @on_postgresql
-def test_no_reader_waits_for_longer_than_the_lock_timeout(postgres_url: str) -> None:
+def test_no_reader_waits_for_longer_than_the_lock_timeout(
+    postgres: Postgres, postgres_url: str
+) -> None:
     """Somebody's long transaction holds the table, and the upgrade waits in turns of a second."""
     make_old_table(postgres_url)
     store = store_of(postgres_url)
     done: list[Any] = []
     waits: list[float] = []
-    with store.engine.connect() as holder:
-        holder.execution_options(isolation_level="READ COMMITTED")
-        holder.exec_driver_sql("SELECT count(*) FROM sessions").fetchall()  # a lock until its end
+    # Not the store's own connection, which may be idle in a transaction for a few seconds only.
+    with postgres.connect(postgres_url) as holder, holder.transaction():
+        holder.execute("SELECT count(*) FROM sessions")  # a lock until its end
         other = store_of(postgres_url)
         upgrading = threading.Thread(
             target=lambda: done.append(upgrade_table(other.engine, other.table))
