@@ -224,7 +224,7 @@ def test_compose_makes_nginx_conf_what_nginx_takes(tmp_path: Path) -> None:
         assert "syntax is ok" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.all
 def test_the_build_stage_installs_the_site(tmp_path: Path) -> None:
     """Its files are enough for the package, templates and all, and for the commands in CMD."""
     for line in lines("COPY"):

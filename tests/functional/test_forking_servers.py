@@ -83,7 +83,7 @@ def serve(tmp_path: Path, postgres_url: str) -> Iterator[Callable[..., AppServer
 
 
 @pytest.mark.parametrize(
-    "name", ["gunicorn", "gunicorn-threads", *(pytest.param(n, marks=ALL) for n in UWSGIS)]
+    "name", ["gunicorn", *(pytest.param(n, marks=ALL) for n in ("gunicorn-threads", *UWSGIS))]
 )
 def test_every_visitor_keeps_the_session_while_workers_come_and_go(
     serve: Callable[..., AppServer], name: str

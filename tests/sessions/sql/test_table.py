@@ -172,6 +172,7 @@ def test_alembic_leaves_the_table_alone_as_documented(app: App) -> None:
     assert holds_a_session(app)
 
 
+@pytest.mark.all
 def test_alembic_leaves_the_table_alone_in_a_schema_too(
     make_app: Callable[[str], App], postgres_url: str
 ) -> None:
@@ -196,6 +197,7 @@ def test_the_migrations_of_an_app_can_own_the_table(app: App) -> None:
     assert as_init_db_makes_it(app, "sessions")
 
 
+@pytest.mark.all
 def test_they_can_own_it_in_a_schema_through_to_metadata(
     make_app: Callable[[str], App], postgres_url: str
 ) -> None:
@@ -209,6 +211,7 @@ def test_they_can_own_it_in_a_schema_through_to_metadata(
     assert holds_a_session(app, table="visits", schema="web")
 
 
+@pytest.mark.all
 def test_a_migration_written_on_sqlite_runs_on_postgresql(
     make_app: Callable[[str], App], sqlite_url: str, postgres_url: str
 ) -> None:
