@@ -18,7 +18,7 @@ PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
 SQLALCHEMY = ["2.0", "2.1"]
 PYRAMID = ["2.0", "2.1"]
 POSTGRESQL = ["13", "14", "15", "16", "17", "18"]
-EXTRAS = ".[dev,testing,factories]"
+EXTRAS = ".[dev,testing,factories,release]"
 QUICK = ["-m", "not servers and not slow and not all"]
 # What a version of PostgreSQL, of its driver or of SQLAlchemy could break.
 STORE = ["-m", "not all", "tests/sessions/sql", "tests/contract", "tests/site", "tests/races"]
@@ -40,6 +40,11 @@ def run_tests(session: nox.Session, *default: str, path: Sequence[str] = ()) -> 
     )
 
 
+def temporary(session: nox.Session) -> Path:
+    """Return the session's own directory, from the root: the tests start servers elsewhere."""
+    return Path(session.create_tmp()).resolve()
+
+
 @nox.session(python=PYTHONS)
 @nox.parametrize("pyramid", PYRAMID)
 @nox.parametrize("sqlalchemy", SQLALCHEMY)
@@ -52,7 +57,7 @@ def libraries(session: nox.Session, sqlalchemy: str, pyramid: str) -> None:
 @nox.session(python=PYTHONS[0])
 def lowest(session: nox.Session) -> None:
     """The store's tests, on the oldest version that setup.py allows of each package."""
-    constraints = Path(session.create_tmp(), "lowest.txt")
+    constraints = temporary(session) / "lowest.txt"
     compiled = ["--resolution", "lowest-direct", "--no-deps", "--extra", "metrics"]
     to = ["--quiet", "--python", session.virtualenv.interpreter, "-o", str(constraints)]
     session.run("uv", "pip", "compile", *compiled, *to, "setup.py", external=True)
@@ -69,7 +74,7 @@ def postgresql(session: nox.Session, version: str, sqlalchemy: str) -> None:
     programs = postgresql_programs(session, version)
     session.run(str(programs / "postgres"), "--version", external=True)
     # The tests ask the first pg_config in PATH.
-    pg_config = Path(session.create_tmp(), "pg_config")
+    pg_config = temporary(session) / "pg_config"
     pg_config.write_text(f"#!/bin/sh\necho '{programs}'\n", "utf-8")
     pg_config.chmod(0o755)
     run_tests(session, *STORE, path=[session.bin, str(pg_config.parent)])
@@ -84,7 +89,7 @@ def postgresql_programs(session: nox.Session, version: str) -> Path:
     asked = session.run(*view, external=True, silent=True, log=False)
     found = [each for each in json.loads(str(asked)) if each.startswith(f"{version}.")]
     newest = max(found, key=lambda each: [int(number) for number in re.findall(r"\d+", each)])
-    directory = Path(session.create_tmp(), "npm")
+    directory = temporary(session) / "npm"
     install = ["npm", "install", "--no-audit", "--no-fund", "--prefix", str(directory)]
     session.run(*install, f"{package}@{newest}", external=True, silent=True)
     return directory / "node_modules" / package / "native" / "bin"
