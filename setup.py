@@ -26,9 +26,9 @@ REQUIRES = [
     "click >= 8.2",
     "Jinja2 >= 3.1",
     "MarkupSafe >= 2.1",
-    # 3.2.3 brings libpq 17. An older one holds Python's lock while it cancels a statement, and a
-    # server which is frozen would stop all threads.
-    "psycopg[binary] >= 3.2.3",
+    # Before 3.2.11 a wait for a server that is frozen never ends, where psycopg itself waits; before
+    # 3.2.3 libpq holds Python's lock while it cancels a statement, and all threads stop.
+    "psycopg[binary] >= 3.2.11",
     "pyramid >= 2.0",
     "pyramid-jinja2 >= 2.10",
     # Python's logging makes every formatter that the .ini file lists, so that an extra would not do

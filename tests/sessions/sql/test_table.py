@@ -121,10 +121,11 @@ def holds_a_session(app: App, **options: str) -> bool:
 
 
 def options_of(engine: sa.Engine, table: str) -> object:
-    """What CREATE TABLE has after its columns. SQLAlchemy 2.0 does not read it from PostgreSQL."""
-    if engine.dialect.name != "postgresql":
-        return sa.inspect(engine).get_table_options(table)
+    """What CREATE TABLE has after its columns. Not every SQLAlchemy 2.0 reads it from these two."""
     with engine.connect() as connection:
+        if engine.dialect.name != "postgresql":
+            asked = sa.text("SELECT sql FROM sqlite_master WHERE name = :name")
+            return str(connection.scalar(asked, {"name": table})).rpartition(")")[2]
         asked = sa.text("SELECT reloptions FROM pg_class WHERE relname = :name")
         options = connection.scalar(asked, {"name": table})
     assert options == ["fillfactor=80"]
