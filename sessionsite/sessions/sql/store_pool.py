@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool, reset_none
+from sqlalchemy.pool.base import _ConnectionRecord
 
 from .. import forks
 from .values import one_line
@@ -147,6 +148,21 @@ class StorePool(QueuePool, forks.Forked):
             self._made.add(record)
             self._retry_at = 0.0
             self._free.notify_all()
+        return record
+
+    def _create_connection(self) -> ConnectionPoolEntry:
+        """Close what was made if SQLAlchemy's first statements on it fail.
+
+        Not every SQLAlchemy 2.0 does: it drops the connection open, and first rolls back on it, so
+        that an error of that hides the one to be told.
+        """
+        record = _ConnectionRecord(self, connect=False)
+        try:
+            record.get_connection()
+        except BaseException as exc:
+            made = record.dbapi_connection
+            record.close()
+            raise exc if made is None else exc.__context__ or exc from None
         return record
 
     def wait(self, ready: Callable[[float], bool], seconds: float) -> bool:

@@ -53,6 +53,23 @@ def is_open(connection: Any) -> bool:
     return True
 
 
+def test_a_connection_whose_first_statements_fail_is_closed(
+    make_pool: MakePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = make_pool()
+    made: list[Any] = []
+    sa.event.listen(pool, "connect", lambda connection, _: made.append(connection), insert=True)
+
+    def fail(_: object) -> None:
+        raise sqlite3.OperationalError("no answer")
+
+    monkeypatch.setattr(pool._dialect, "initialize", fail)
+    with pytest.raises(sqlite3.OperationalError, match="no answer"):
+        pool.lend()
+    assert [is_open(connection) for connection in made] == [False]
+    assert pool.open == 0
+
+
 def test_the_next_one_gets_the_connection_that_is_there(make_pool: MakePool) -> None:
     assert lend_in_turn(make_pool(), 5) == 1
 
