@@ -26,8 +26,8 @@ REQUIRES = [
     "click >= 8.2",
     "Jinja2 >= 3.1",
     "MarkupSafe >= 2.1",
-    # Before 3.2.11 a wait for a server that is frozen never ends, where psycopg itself waits; before
-    # 3.2.3 libpq holds Python's lock while it cancels a statement, and all threads stop.
+    # Before 3.2.11 psycopg's own waits for a server that is frozen never end; before 3.2.3 libpq
+    # holds Python's lock while it cancels a statement, and all threads stop.
     "psycopg[binary] >= 3.2.11",
     "pyramid >= 2.0",
     "pyramid-jinja2 >= 2.10",

@@ -3,6 +3,7 @@
 import subprocess
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -188,28 +189,25 @@ def test_no_reader_waits_for_longer_than_the_lock_timeout(
 ) -> None:
     """Somebody's long transaction holds the table, and the upgrade waits in turns of a second."""
     make_old_table(postgres_url)
-    store = store_of(postgres_url)
     done: list[Any] = []
     waits: list[float] = []
-    # Not the store's own connection, which may be idle in a transaction for a few seconds only.
-    with postgres.connect(postgres_url) as holder, holder.transaction():
-        holder.execute("SELECT count(*) FROM sessions")  # a lock until its end
-        other = store_of(postgres_url)
-        upgrading = threading.Thread(
-            target=lambda: done.append(upgrade_table(other.engine, other.table))
-        )
-        upgrading.start()
-        until = time.monotonic() + 4
-        while time.monotonic() < until:
-            start = time.monotonic()
-            run(store, "SELECT count(*) FROM sessions")
-            waits.append(time.monotonic() - start)
-        assert done == []
-    upgrading.join(30)
+    with closing(store_of(postgres_url)) as store, closing(store_of(postgres_url)) as other:
+        # Not the store's own connection, which may be idle in a transaction for a few seconds only.
+        with postgres.connect(postgres_url) as holder, holder.transaction():
+            holder.execute("SELECT count(*) FROM sessions")  # a lock until its end
+            upgrading = threading.Thread(
+                target=lambda: done.append(upgrade_table(other.engine, other.table))
+            )
+            upgrading.start()
+            until = time.monotonic() + 4
+            while time.monotonic() < until:
+                start = time.monotonic()
+                run(store, "SELECT count(*) FROM sessions")
+                waits.append(time.monotonic() - start)
+            assert done == []
+        upgrading.join(30)
     assert done == [("0001", NEWEST)]
     assert max(waits) < 2  # lock_timeout is one
-    store.close()
-    other.close()
 
 
 def test_a_table_of_another_version_is_said_so(old: Any) -> None:
