@@ -26,9 +26,10 @@ LOWEST = ["-m", "not all", *STORE, "tests/functional/test_granian.py"]
 # `libraries` has those that need no server, on the same SQLAlchemy.
 ON_POSTGRESQL = ["-m", "(servers or slow) and not all", *STORE]
 
-nox.needs_version = ">= 2024.4"
+nox.needs_version = ">= 2025.10.14"
 nox.options.default_venv_backend = "uv"
 nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"  # uv would
 # pyenv's Pythons, before its shims, which fail for each version that is not chosen.
 PYENV = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
 FOUND = sorted(str(python.parent) for python in PYENV.glob("3.*/bin/python3"))
