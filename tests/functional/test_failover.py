@@ -10,8 +10,9 @@ import pytest
 from sessionsite.testing import in_parallel
 from tests.harness.observing import until
 from tests.harness.postgres import Postgres
-from tests.harness.production import Answer, Browser, create_table, production_ini, start_worker
+from tests.harness.production import Browser, create_table, production_ini, start_worker
 from tests.harness.pserve import Pserve
+from tests.harness.recording import ALL_VISITS, RecordingVisitor
 from tests.harness.skipping import required
 from tests.harness.standby import Standby
 
@@ -42,46 +43,15 @@ def worker(pair: Standby, tmp_path: Path) -> Iterator[Pserve]:
     hosts = f"127.0.0.1:{primary.port},127.0.0.1:{pair.port}"
     url = f"postgresql://{primary.user}:{quote(primary.password)}@{hosts}/"
     url += f"{database.rpartition('/')[2]}?target_session_attrs=read-write"
-    config = production_ini(
-        tmp_path, f"session.sql.timeout = {TIMEOUT}", "sessionsite.history_limit = 10000",
-        "sessionsite.history_bytes = none", "session.max_bytes = 10000000",
-    )  # fmt: skip
+    config = production_ini(tmp_path, f"session.sql.timeout = {TIMEOUT}", *ALL_VISITS)
     with start_worker(tmp_path, config, DATABASE_URL=url) as worker:
         yield worker
-
-
-class Visitor:
-    """Visits until it is told to stop, and notes what was answered 200."""
-
-    def __init__(self, worker: Pserve) -> None:
-        self.browser = Browser(worker.url)
-        self.answered: list[str] = []
-        self.last = 0.0
-        self._asked = 0
-
-    def visit(self) -> Answer:
-        self._asked += 1
-        answer = self.browser.get(f"/?{self._asked}")
-        if answer.status == 200:
-            self.answered.append(answer.history[0])
-            self.last = time.monotonic()
-        else:
-            assert answer.status == 503
-        return answer
-
-    def check(self) -> None:
-        """Every visit that was answered 200 is there, in order; none is there twice."""
-        page = self.visit()
-        assert page.status == 200
-        assert len(set(page.history)) == len(page.history)
-        known = set(self.answered)
-        assert [url for url in reversed(page.history) if url in known] == self.answered
 
 
 def test_no_visit_is_lost_when_the_primary_dies_and_the_same_process_serves_on(
     pair: Standby, worker: Pserve
 ) -> None:
-    visitors = [Visitor(worker) for _ in range(VISITORS)]
+    visitors = [RecordingVisitor(worker.url) for _ in range(VISITORS)]
     over: list[float] = []
 
     def work(number: int) -> None:
@@ -109,7 +79,7 @@ def test_a_commit_that_the_standby_never_got_was_not_answered_200(
 
     It is stopped, not frozen: what the primary had sent to a frozen one would reach it still.
     """
-    visitors = [Visitor(worker) for _ in range(VISITORS)]
+    visitors = [RecordingVisitor(worker.url) for _ in range(VISITORS)]
     for visitor in visitors:
         assert visitor.visit().status == 200
     pair.stop()
