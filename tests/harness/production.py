@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -61,6 +61,24 @@ class Browser:
     def get(
         self, path: str = "/", headers: Mapping[str, str] | None = None, source: str = "127.0.0.1"
     ) -> Answer:
+        return self._ask("GET", path, dict(headers or {}), source)
+
+    def forget(self) -> Answer:
+        """Send the form of the page that is visited for it."""
+        found = re.search('name="csrf_token" value="(.*?)"', self.get().text)
+        assert found
+        form = urlencode({"csrf_token": html.unescape(found[1])})
+        kind = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._ask("POST", "/forget", kind, body=form)
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        headers: dict[str, str],
+        source: str = "127.0.0.1",
+        body: str | None = None,
+    ) -> Answer:
         host, port = self._where.hostname or "", self._where.port
         options: dict[str, Any] = {"timeout": 30, "source_address": (source, 0)}
         if self._trust:
@@ -72,7 +90,7 @@ class Browser:
         cookies = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         sent = {"Cookie": cookies} if cookies else {}
         with closing(connection):
-            connection.request("GET", path, headers=sent | dict(headers or {}))
+            connection.request(method, path, body, sent | headers)
             response = connection.getresponse()
             text = response.read().decode("utf-8", "replace")
         for cookie in response.headers.get_all("Set-Cookie", []):

@@ -128,7 +128,7 @@ IMPORTS = {
     "cli.doctor": {"cli.config", "cli.group", "secret_file", "sessions.sql"} | SITE,
     "sessions.sql.diagnosis": {
         "sessions.data", "sessions.sql.database", "sessions.sql.engine", "sessions.sql.store",
-        "sessions.sql.values", "sessions.store",
+        "sessions.sql.upgrade", "sessions.sql.values", "sessions.store",
     },
     "sessions.sql.postgresql_faults": {
         "sessions.sql.database", "sessions.sql.table", "sessions.store",

@@ -108,6 +108,10 @@ class Database(Protocol):
         """Let nobody else create the table until this connection's transaction ends."""
 
     @abstractmethod
+    def clock_fault(self, connection: sa.Connection) -> Fault | None:
+        """Return what is wrong if the database's clock and this host's are seconds apart."""
+
+    @abstractmethod
     def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
         """Return what is wrong with the database, as far as it can be asked."""
 

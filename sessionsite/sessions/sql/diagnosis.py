@@ -13,6 +13,7 @@ from ..store import Record, StoreError, utc_now
 from .database import Fault
 from .engine import database_of
 from .store import SQLAlchemyStore
+from .upgrade import remark_of_table
 from .values import driver_error, one_line
 
 
@@ -22,7 +23,7 @@ def diagnose(store: SQLAlchemyStore) -> Iterator[Fault]:
     Writes a row of its own, and deletes it. A store that fails is a fault, and raises nothing.
     """
     try:
-        said = store.remark()
+        said = remark_of_table(store.engine, store.table)
     except StoreError as exc:
         yield Fault(f"the database does not answer: {exc}", "start it, or mend the URL")
         return

@@ -15,7 +15,7 @@ from ..ini import ConfigurationError
 from .connecting import Connector
 from .database import Database, EngineOptions, Fault, SweepLocks
 from .libpq import NoAnswerError, StoreConnection, UnreplicatedError
-from .postgresql_faults import postgresql_faults
+from .postgresql_faults import clock_fault, postgresql_faults
 from .prepared import LOST, Begin, PostgreSQLStatement
 from .session_settings import Limits
 from .store_pool import StorePool
@@ -94,6 +94,9 @@ class PostgreSQL(Database):
         connection.exec_driver_sql("SET TRANSACTION READ WRITE")
         connection.exec_driver_sql(store_connection.opening.decode())
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(ADVISORY_LOCK)))
+
+    def clock_fault(self, connection: sa.Connection) -> Fault | None:
+        return clock_fault(connection)
 
     def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
         store_connection: Any = connection.connection.dbapi_connection

@@ -23,6 +23,17 @@ _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _STATUS_RIGHTS = ("SELECT", "INSERT", "UPDATE")
 
 
+def clock_fault(connection: sa.Connection) -> Fault | None:
+    """Return what is wrong if the server's clock and this host's are seconds apart."""
+    apart = (connection.scalar(sa.text("SELECT clock_timestamp()")) - utc_now()).total_seconds()
+    if abs(apart) <= MAX_SECONDS_APART:
+        return None
+    return Fault(
+        f"the clock of the database is {apart:+.0f} seconds apart from this host's",
+        "have both set their clocks by NTP",
+    )
+
+
 def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fault]:
     """Yield the faults, each with what to do."""
     if connection.scalar(sa.text("SELECT pg_is_in_recovery()")):
@@ -30,12 +41,8 @@ def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fa
             "the server is a standby, and can't be written",
             "name the primary in the URL, or add target_session_attrs=read-write to it",
         )
-    apart = (connection.scalar(sa.text("SELECT clock_timestamp()")) - utc_now()).total_seconds()
-    if abs(apart) > MAX_SECONDS_APART:
-        yield Fault(
-            f"the clock of the database is {apart:+.0f} seconds apart from this host's",
-            "have both set their clocks by NTP",
-        )
+    if (fault := clock_fault(connection)) is not None:
+        yield fault
     privilege = sa.text("SELECT has_table_privilege(CAST(:name AS regclass), :right)")
     quote = connection.dialect.identifier_preparer.format_table
     for right in _RIGHTS:

@@ -90,6 +90,9 @@ class SQLite(Database):
         connection.exec_driver_sql(f"PRAGMA busy_timeout = {_PATIENCE}")  # nobody waits for us
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
+    def clock_fault(self, connection: sa.Connection) -> Fault | None:
+        return None  # it has this host's
+
     def faults(self, connection: sa.Connection, table: sa.Table) -> Iterable[Fault]:
         return ()
 

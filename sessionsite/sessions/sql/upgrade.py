@@ -106,17 +106,39 @@ def stamp(connection: sa.Connection, table: sa.Table, database: Database) -> Non
 
 
 def remark(engine: sa.Engine, table: sa.Table) -> str | None:
+    """Return what is to be said of the table's version, or else of clocks that are apart.
+
+    None where all is well. Raises `StoreError`.
+    """
+
+    def ask(upgrade: Upgrade) -> str | None:
+        if said := _remark_of_table(upgrade):
+            return said
+        fault = upgrade.database.clock_fault(upgrade.connection)
+        return None if fault is None else f"{fault.text}: {fault.mend}"
+
+    return _asked(engine, table, ask)
+
+
+def remark_of_table(engine: sa.Engine, table: sa.Table) -> str | None:
     """Return what is to be said of the table's version; None where it is the one to be.
 
     Raises `StoreError`.
     """
+    return _asked(engine, table, _remark_of_table)
+
+
+def _asked(engine: sa.Engine, table: sa.Table, ask: Callable[[Upgrade], str | None]) -> str | None:
     try:
         with engine.connect() as connection:
-            upgrade = Upgrade(connection, table, database_of(engine))
-            said = upgrade.said()
-            version = said or upgrade.shown()
+            return ask(Upgrade(connection, table, database_of(engine)))
     except SQLAlchemyError as exc:
         raise StoreError(one_line(driver_error(exc))) from exc
+
+
+def _remark_of_table(upgrade: Upgrade) -> str | None:
+    table, said = upgrade.table, upgrade.said()
+    version = said or upgrade.shown()
     if version is None:
         return f"there is no table {table.fullname}: run `sessionsite init-db`"
     if version not in VERSIONS:
