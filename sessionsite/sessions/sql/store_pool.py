@@ -103,7 +103,7 @@ class StorePool(QueuePool, forks.Forked):
         while True:
             try:
                 return super().connect()
-            except cast(Any, self._dialect).loaded_dbapi.Error as exc:
+            except self._driver.Error as exc:
                 if not self._wait_for_ours(exc, deadline):
                     raise
                 if monotonic() >= deadline:
@@ -160,9 +160,10 @@ class StorePool(QueuePool, forks.Forked):
         try:
             record.get_connection()
         except BaseException as exc:
-            made = record.dbapi_connection
+            hidden = exc.__context__ if record.dbapi_connection is not None else None
             record.close()
-            raise exc if made is None else exc.__context__ or exc from None
+            exc = hidden if isinstance(hidden, self._driver.Error) else exc
+            raise exc
         return record
 
     def wait(self, ready: Callable[[float], bool], seconds: float) -> bool:
@@ -216,6 +217,10 @@ class StorePool(QueuePool, forks.Forked):
         record.close()
         self._made.discard(record)
         self._dec_overflow()
+
+    @property
+    def _driver(self) -> Any:
+        return cast(Any, self._dialect).loaded_dbapi
 
     def _working(self) -> int:
         return sum(record.dbapi_connection is not None for record in self._made)
