@@ -124,7 +124,8 @@ class Postgres(Server):
             end_clients(connection, "datname = current_database() AND pid <> pg_backend_pid()")
             tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
             for (table,) in connection.execute(tables).fetchall():
-                connection.execute(sql.SQL("DROP TABLE {} CASCADE").format(sql.Identifier(table)))
+                drop = sql.SQL("DROP TABLE IF EXISTS {} CASCADE")  # a partition went before
+                connection.execute(drop.format(sql.Identifier(table)))
             if connection.execute(IS_NEW).fetchone() == (True,):
                 self._spare.append(url)
 
