@@ -1,6 +1,6 @@
 """Partitions by time, and by a hash of the id, beside one table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from statistics import median
@@ -8,19 +8,22 @@ from statistics import median
 from benchmarks import ours
 from benchmarks.cli import say, table
 from benchmarks.store.care.beside import Visits
-from benchmarks.store.rows import connect, each_time, filled
+from benchmarks.store.rows import connect, each_time, filled, numbers
 from sessionsite.sessions import utc_now
 from tests.harness.postgres import Postgres
 
 SIZE = 700  # bytes of payload
 HOURS = 12  # the lifetime of a session; one more partition is there for what comes next
 HASHES = 16
+EACH = 3  # sessions of an owner
 T = ours.TABLE
 # Row n of `rows` was created n / rows of 12 hours ago, and ends 13 hours after it was created.
 SPREAD = f"""
 UPDATE {T}
-SET owner = NULL, created_at = now() - age, expires_at = now() - age + interval '13 hours'
-FROM (SELECT id AS its, interval '{HOURS} hours' * substr(owner, 6)::float / %s::float AS age
+SET owner = 'user:' || number / {EACH},
+    created_at = now() - age, expires_at = now() - age + interval '13 hours'
+FROM (SELECT id AS its, substr(owner, 6)::int AS number,
+             interval '{HOURS} hours' * substr(owner, 6)::float / %s::float AS age
       FROM {T}) AS ages
 WHERE id = its
 """  # noqa: S608  # ours
@@ -34,6 +37,10 @@ CREATE INDEX ON {T} (expires_at);
 CREATE INDEX ON {T} (owner) WHERE owner IS NOT NULL;
 """  # noqa: S608  # ours
 PARTITION = f"CREATE TABLE {T}_%s PARTITION OF {T} FOR VALUES %s WITH (fillfactor = 80);"
+UPDATES = f"""
+SELECT sum(n_tup_upd)::int, sum(n_tup_hot_upd)::int FROM pg_stat_user_tables
+WHERE relid IN (SELECT relid FROM pg_partition_tree('{T}') UNION SELECT '{T}'::regclass)
+"""  # noqa: S608  # ours
 
 # A plan that serves all values locks all partitions, each time.
 CUSTOM = """
@@ -77,6 +84,11 @@ def load(store: ours.Store, id_: str) -> None:
     store.load(id_, utc_now())
 
 
+def list_owner(store: ours.Store, number: int) -> None:
+    if not store.sessions_of(ours.owner(number, EACH), utc_now()):
+        raise RuntimeError(f"the owner of row {number} has no session")
+
+
 def arranged(postgres: Postgres, rows: int, statements: str) -> str:
     url = filled(postgres, rows, SIZE, each=1)
     with connect(url) as connection:
@@ -92,26 +104,31 @@ def measure(postgres: Postgres, quick: bool) -> str:
     for name, statements in KINDS.items():
         say(f"{rows:,} rows: {name}")
         urls[name] = arranged(postgres, rows, statements())
-    loads: dict[str, list[float]] = {name: [] for name in urls}
-    visits: dict[str, list[float]] = {name: [] for name in urls}
+    taken: dict[str, list[list[float]]] = {name: [] for name in urls}
+    before = {name: numbers(url, UPDATES) for name, url in urls.items()}
     for turn in range(turns):
         say(f"partitions: turn {turn + 1} of {turns}")
         for name, url in urls.items():
             with ours.opened(url) as store:
-                loaded = each_time(partial(load, store), ours.row_id, rows, operations)
-                visited = each_time(partial(ours.visit, store), int, rows, operations)
-            loads[name].append(median(loaded))
-            visits[name].append(median(visited))
+                each = [
+                    each_time(partial(load, store), ours.row_id, rows, operations),
+                    each_time(partial(ours.visit, store), int, rows, operations),
+                    each_time(partial(list_owner, store), int, rows, operations),
+                ]
+            taken[name].append([median(times) for times in each])
     plain, timed, *_ = urls
     lines = []
     for name, url in urls.items():
-        line = [name, ratio(loads[name], loads[plain]), ratio(visits[name], visits[plain])]
-        lines.append([*line, "pruned", *beside(url, rows, partial(prune, url))])
+        columns = zip(zip(*taken[name], strict=True), zip(*taken[plain], strict=True), strict=True)
+        ratios = [ratio(times, others) for times, others in columns]
+        updated, hot = map(int.__sub__, numbers(url, UPDATES), before[name])
+        shown = [name, *ratios, f"{hot / updated:.1%}"]
+        lines.append([*shown, "pruned", *beside(url, rows, partial(prune, url))])
     for name, (partition, texts) in DROPS.items():
         found = beside(urls[timed], rows, partial(run, urls[timed], texts, f"{T}_{partition}"))
-        lines.append([timed, "", "", name, *found])
-    header = ["partitions", "load", "load and save", "a twelfth goes", "ms", "longest visit ms"]
-    return table(header, lines)
+        lines.append([timed, "", "", "", "", name, *found])
+    header = ["partitions", "load", "load and save", "sessions_of", "HOT"]
+    return table([*header, "a twelfth goes", "ms", "longest visit ms"], lines)
 
 
 def beside(url: str, rows: int, work: Callable[[], object]) -> list[str]:
@@ -134,5 +151,5 @@ def run(url: str, texts: list[str], name: str) -> None:
             connection.execute(text.format(name).encode())
 
 
-def ratio(times: list[float], others: list[float]) -> str:
+def ratio(times: Sequence[float], others: Sequence[float]) -> str:
     return f"{median(a / b for a, b in zip(times, others, strict=True)):.2f}"
