@@ -89,6 +89,15 @@ def test_visit_reports_what_a_session_adds_beside_another_checkout(tmp_path: Pat
             assert min(now, before, ratio) > 0
 
 
+def test_scale_predicts_and_measures(tmp_path: Path) -> None:
+    needs("wrk", "taskset")
+    table = report("scale", "--quick", tmp_path / "report.md")
+    name = "2 processes, 16 visitors: pages/s"
+    assert all(float(cell.replace(",", "")) > 0 for cell in row(table, name)[1:3])
+    assert 0.5 < float(row(table, "200 visits to 2,000 rows: log")[3].partition("<")[0]) < 2
+    assert len(row(table, "1,000,000,000")) == 9
+
+
 def test_care_reports_what_a_setting_does_and_what_a_crash_leaves(tmp_path: Path) -> None:
     needs("pgbench")
     table = report("store.care", "--quick", tmp_path / "report.md")

@@ -41,6 +41,7 @@ ALL = [block for page in PAGES for block in blocks(page.name)]
 # Where blocks are run from, beside this folder's tests.
 ELSEWHERE = (
     "contract.accounts",
+    "sessions.sql.test_sharded",
     "sessions.sql.test_table",
     "functional.test_flood",
     "functional.test_app_servers",
@@ -94,7 +95,7 @@ def test_a_block_is_well_formed(block: Block) -> None:
         case "jinja":
             Environment(autoescape=True).parse(code)
         case language:
-            assert language in ("sql", "nginx", *OUTPUT)
+            assert language in ("sql", "postgresql", "nginx", *OUTPUT)
 
 
 @pytest.mark.parametrize("block", KEYS, ids=name_of)

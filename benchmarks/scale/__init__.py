@@ -1,0 +1,1 @@
+"""What more visitors, processes and rows need, told beforehand: see `__main__.py`."""
