@@ -45,6 +45,9 @@ EXTRAS = {
     # to be scraped; OpenTelemetry's API is used where it is installed
     "metrics": ["prometheus-client >= 0.20"],
     "dev": ["pyramid_debugtoolbar"],
+    # the client of the store on Valkey or Redis, which speak one protocol. redis-py is the one that
+    # valkey-py was taken from, is ahead of it, and is what other Pyramid packages need.
+    "valkey": ["redis >= 6.2, < 9"],
     # the other server; what we call is not its public API, and may change with a minor version
     "granian": ["granian >= 2.8, < 2.9; sys_platform != 'win32'"],
     # `make docs`
@@ -86,10 +89,11 @@ EXTRAS = {
         # reads deploy/compose.yaml
         "PyYAML",
         "WebTest",
-        # the benchmarks' means to read pages, processes and Redis
+        # sessionsite.sessions.valkey
+        "redis >= 6.2, < 9",
+        # the benchmarks' means to read pages and processes
         "beautifulsoup4",
         "psutil",
-        "redis",
         "zope.sqlalchemy",
     ],
     # other packages' session factories, run by the tests of pluggability

@@ -33,6 +33,7 @@ from .sql_settings import PREFIX, SQL_KEYS, SQL_SECTIONS
 
 _MONTH = 30 * 86400
 _SERVERS = "is the server factory's, the data of a cookie session is in the cookie: remove it"
+_NO_VALKEY = "is for sessionsite.sessions.valkey.session_factory_from_settings: name that one"
 _OTHER_STORE = "is the SQL store's, and this store is another: remove it"
 
 
@@ -269,7 +270,7 @@ def cookie_settings(settings: Mapping[str, Any]) -> CookieSettings:
     read = SettingsReader(settings, PREFIX)
     values = _cookie_values(read, CookieSettings)
     server_only = sorted(SERVER_ONLY | SQL_KEYS)
-    read.finish(dict.fromkeys([*server_only, "sqlalchemy.", "store.", "old."], _SERVERS))
+    read.finish(dict.fromkeys([*server_only, "sqlalchemy.", "store.", "valkey.", "old."], _SERVERS))
     return CookieSettings(**values)
 
 
@@ -293,7 +294,7 @@ def server_settings(settings: Mapping[str, Any], own: Collection[str] = ()) -> S
         read.section(prefix)
     other_store = dict.fromkeys(SQL_SECTIONS, _OTHER_STORE)
     no_store = {"store.": "belongs to a store of your own: name it in session.store"}
-    elsewhere = dict(other_store if server.store or own else no_store)
+    elsewhere = {"valkey.": _NO_VALKEY, **(other_store if server.store or own else no_store)}
     elsewhere["old."] = "is for session.migrate_from: name the factory there"
     read.finish(elsewhere, known=SQL_KEYS)
     return server

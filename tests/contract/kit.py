@@ -20,6 +20,7 @@ FACTORIES = (
     "memory",
     "sqlite",
     pytest.param("postgresql", marks=pytest.mark.servers),
+    pytest.param("valkey", marks=[pytest.mark.servers, pytest.mark.all]),
 )
 
 
@@ -40,7 +41,8 @@ class Kit:
         keys = {f"session.{k.replace('sql_', 'sql.')}": v for k, v in values.items()}
         if not self.on_a_server:
             return CookieSessionFactory(cookie_settings(keys), now=self.clock)
-        keys["session.sqlalchemy.url"] = "sqlite:///unused"
+        if self.kind != "valkey":
+            keys["session.sqlalchemy.url"] = "sqlite:///unused"
         return ServerSessionFactory(self.store, server_settings(keys), now=self.clock)
 
     def visitor(self, **settings: str) -> Visitor:

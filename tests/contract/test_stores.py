@@ -1,13 +1,15 @@
 """The contract suite of session stores, bound to every store."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from sessionsite.sessions import SessionStore
 from sessionsite.testing import START, MemoryStore, OwnerContract, record
 from tests.contract.kit import NOT_HERE, SQLContract
-from tests.harness.stores import sql_store
+from tests.harness.redis import Redis
+from tests.harness.stores import sql_store, valkey_store
 
 
 class TestMemoryStore(OwnerContract):
@@ -48,6 +50,26 @@ class TestPostgreSQLStore(SQLContract):
         store = sql_store(postgres_url)
         yield store
         store.engine.dispose()
+
+
+class TestValkeyStore(OwnerContract):
+    @pytest.fixture
+    def store(self, redis: Redis) -> Any:
+        self.server = redis
+        self.url = redis.create_user("visitor")
+        store = valkey_store(self.url, prefix=f"{uuid4()}:")
+        yield store
+        store.close()
+
+    def second_store(self, store: Any) -> Any:
+        return valkey_store(self.url, prefix=store.settings.prefix)
+
+    def break_store(self, store: Any) -> None:
+        self.server.run("ACL", "DELUSER", "visitor")
+
+    def spoil_row(self, store: Any, id: str) -> None:
+        row, _ = store.keys.session(id)
+        self.server.run("SETRANGE", row, "40", "never")
 
 
 def test_a_store_need_not_count_nor_close() -> None:

@@ -22,6 +22,7 @@ from sessionsite.sessions.settings import (
 )
 from sessionsite.sessions.sql import make_engine
 from sessionsite.sessions.sql_settings import SQL_KEYS, SQLSettings, sql_settings
+from sessionsite.sessions.valkey import ValkeySettings
 from sessionsite.settings import SiteSettings
 from tests import ROOT
 
@@ -38,6 +39,7 @@ KNOWN: dict[str, Field[Any]] = {
         ("session.", ServerSettings),
         ("session.", CookieSettings),
         ("session.", SQLSettings),
+        ("session.", ValkeySettings),
         ("sessionsite.", SiteSettings),
         ("sessionsite.metrics.", MetricsSettings),
         ("", StopSettings),
@@ -75,7 +77,8 @@ def test_every_key_of_the_code_is_in_the_document_and_no_other() -> None:
 
 
 def test_no_field_of_the_settings_lacks_a_key() -> None:
-    for settings in (ServerSettings, SQLSettings, SiteSettings, MetricsSettings, GranianSettings):
+    classes = (ServerSettings, SQLSettings, ValkeySettings, SiteSettings)
+    for settings in (*classes, MetricsSettings, GranianSettings):
         described = {field.name for field in keys_of(settings).values()}
         assert {field.name for field in fields(settings)} - described <= {"engine"}
 
@@ -155,6 +158,7 @@ def test_the_text_names_no_key_that_nobody_knows() -> None:
     assert named - others <= ROWS.keys() | {
         "session.sqlalchemy",
         "session.old",
+        "session.valkey",
     }
 
 

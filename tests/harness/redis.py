@@ -3,6 +3,9 @@
 import shutil
 import socket
 from pathlib import Path
+from typing import Any
+
+import redis
 
 from tests.harness import Missing, free_port
 from tests.harness.process import Server
@@ -28,6 +31,16 @@ class Redis(Server):
                 return connection.recv(5) == b"+PONG"
         except OSError:
             return False
+
+    def run(self, *command: str | bytes) -> Any:
+        """Run a command as an operator, and return its answer."""
+        with redis.Redis(port=self.port) as client:
+            return client.execute_command(*command)
+
+    def create_user(self, name: str) -> str:
+        """Let a user with a password of their own do everything, and return their URL."""
+        self.run("ACL", "SETUSER", name, "reset", "on", ">secret", "~*", "&*", "+@all")
+        return f"redis://{name}:secret@127.0.0.1:{self.port}/0"
 
 
 def start_redis(directory: Path) -> Redis:

@@ -5,6 +5,8 @@ from typing import Any
 
 from sessionsite.sessions.sql import SQLAlchemyStore, store_from_settings
 from sessionsite.sessions.sql_settings import SQLSettings, sql_settings
+from sessionsite.sessions.valkey import ValkeyStore
+from sessionsite.sessions.valkey import store_from_settings as valkey_store_from_settings
 
 
 def sql_keys(
@@ -29,3 +31,9 @@ def sql_store(url: str, **options: Any) -> SQLAlchemyStore:
 def settings_of(url: str, **engine: Any) -> SQLSettings:
     """Return the settings of a store on `url`; `engine` has what goes to SQLAlchemy."""
     return sql_settings(sql_keys(url, engine))
+
+
+def valkey_store(url: str, **options: Any) -> ValkeyStore:
+    """A store on Valkey or Redis; `options` are its other keys."""
+    keys = {f"session.valkey.{k}": v for k, v in {"url": url, **options}.items()}
+    return valkey_store_from_settings(keys)

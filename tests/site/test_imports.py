@@ -237,7 +237,6 @@ IMPORTS = {
         "sessions.sql.creation", "sessions.sql.engine", "sessions.sql.store", "sessions.sql.table",
         "sessions.sql_settings",
     },
-    "sessions.sql.breaker": {"sessions.sql.waiting", "sessions.store"},
     "sessions.sql.connecting": {"sessions.forks"},
     "sessions.sql.runner": {
         "sessions.forks", "sessions.sql.connections", "sessions.sql.database",
@@ -255,28 +254,28 @@ IMPORTS = {
     },
     "sessions.sql.engine": {
         "sessions.ini", "sessions.sql.database", "sessions.sql.postgresql", "sessions.sql.sqlite",
-        "sessions.sql.store_pool", "sessions.sql.waiting", "sessions.sql_settings",
+        "sessions.sql.store_pool", "sessions.waiting", "sessions.sql_settings",
     },
     "sessions.sql.statements": {
         "sessions.own", "sessions.owner_store", "sessions.sql.database", "sessions.sql.values",
         "sessions.store",
     },
     "sessions.sql.connections": {
-        "sessions.sql.breaker", "sessions.sql.database", "sessions.sql.store_pool",
+        "sessions.breaker", "sessions.sql.database", "sessions.sql.store_pool",
         "sessions.store",
     },
-    "sessions.sql.store_pool": {"sessions.forks", "sessions.sql.values", "sessions.sql.waiting"},
+    "sessions.sql.store_pool": {"sessions.forks", "sessions.sql.values", "sessions.waiting"},
     "sessions.sql.postgresql": {
         "sessions.ini", "sessions.sql.connecting", "sessions.sql.database", "sessions.sql.libpq",
         "sessions.sql.postgresql_faults", "sessions.sql.prepared", "sessions.sql.session_settings",
         "sessions.sql.store_pool",
     },
     "sessions.sql.sqlite": {
-        "sessions.ini", "sessions.sql.database", "sessions.sql.values", "sessions.sql.waiting",
+        "sessions.ini", "sessions.sql.database", "sessions.sql.values", "sessions.waiting",
         "sessions.store",
     },
     "sessions.sql.libpq": {
-        "sessions.forks", "sessions.sql.session_settings", "sessions.sql.waiting",
+        "sessions.forks", "sessions.sql.session_settings", "sessions.waiting",
     },
     "sessions.sql.session_settings": set(),
     "sessions.sql.table": set(),
@@ -286,7 +285,48 @@ IMPORTS = {
         "sessions.sql.pruning", "sessions.sql.statements", "sessions.sql.table", "sessions.store",
     },
     "sessions.sql.values": set(),
-    "sessions.sql.waiting": {"sessions.forks", "sessions.store"},
+    "sessions.breaker": {"sessions.store", "sessions.waiting"},
+    "sessions.waiting": {"sessions.forks", "sessions.store"},
+    "sessions.valkey": {
+        "sessions.valkey.from_settings", "sessions.valkey.settings", "sessions.valkey.store",
+    },
+    "sessions.valkey.from_settings": {
+        "sessions.server.factory", "sessions.server.old_factory", "sessions.settings",
+        "sessions.valkey.settings", "sessions.valkey.store",
+    },
+    "sessions.valkey.settings": {"sessions.ini"},
+    "sessions.valkey.store": {
+        "sessions.owner_store", "sessions.store", "sessions.valkey.client",
+        "sessions.valkey.keys", "sessions.valkey.locking", "sessions.valkey.owners",
+        "sessions.valkey.rows", "sessions.valkey.scanning", "sessions.valkey.scripts",
+        "sessions.valkey.sessions", "sessions.valkey.settings", "sessions.valkey.transaction",
+    },
+    "sessions.valkey.transaction": {
+        "sessions.store", "sessions.valkey.owners", "sessions.valkey.sessions",
+    },
+    "sessions.valkey.scanning": {
+        "sessions.own", "sessions.owner_store", "sessions.store", "sessions.valkey.client",
+        "sessions.valkey.keys", "sessions.valkey.owners", "sessions.valkey.rows",
+        "sessions.valkey.sessions",
+    },
+    "sessions.valkey.owners": {
+        "sessions.own", "sessions.store", "sessions.valkey.client", "sessions.valkey.keys",
+        "sessions.valkey.locking", "sessions.valkey.rows", "sessions.valkey.scripts",
+    },
+    "sessions.valkey.sessions": {
+        "sessions.store", "sessions.valkey.client", "sessions.valkey.keys",
+        "sessions.valkey.locking", "sessions.valkey.rows", "sessions.valkey.scripts",
+    },
+    "sessions.valkey.locking": {
+        "sessions.store", "sessions.valkey.scripts", "sessions.waiting",
+    },
+    "sessions.valkey.client": {
+        "sessions.breaker", "sessions.forks", "sessions.store", "sessions.valkey.scripts",
+        "sessions.valkey.settings",
+    },
+    "sessions.valkey.keys": {"sessions.valkey.rows"},
+    "sessions.valkey.rows": {"sessions.store"},
+    "sessions.valkey.scripts": set(),
 }  # fmt: skip
 
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 
 import sqlalchemy as sa
 
+from ..breaker import CircuitBreaker
 from ..store import RecordExistsError, StoreBusyError, StoreError
-from .breaker import CircuitBreaker
 from .database import Database
 from .store_pool import StorePool
 

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 
 from ..ini import BOOLEANS, ConfigurationError
 from ..sql_settings import SQLSettings
+from ..waiting import WaitingRoom
 from .database import Database
 from .postgresql import PostgreSQL
 from .sqlite import SQLite
 from .store_pool import StorePool
-from .waiting import WaitingRoom
 
 _PREFIX = "session.sqlalchemy."
 _DATABASES: Final[dict[str, Database]] = {"postgresql": PostgreSQL(), "sqlite": SQLite()}

@@ -20,8 +20,8 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from .. import forks
+from ..waiting import Waiter, WaitingRoom
 from .session_settings import BEGIN, Limits, for_a_transaction, for_the_session, needed
-from .waiting import Waiter, WaitingRoom
 
 _BEGIN = BEGIN.encode()
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.PIPELINE_SYNC)

@@ -10,9 +10,9 @@ from sqlalchemy.engine import make_url
 
 from ..ini import ConfigurationError
 from ..store import MalformedRecordError
+from ..waiting import MOMENT, Waiter, WaitingRoom, wait_alone
 from .database import Database, EngineOptions, Fault
 from .values import one_line
-from .waiting import MOMENT, Waiter, WaitingRoom, wait_alone
 
 _PATIENCE = 60_000  # milliseconds
 _Convert = Callable[[Any], Any]

@@ -11,8 +11,8 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePoo
 from sqlalchemy.pool.base import _ConnectionRecord
 
 from .. import forks
+from ..waiting import Waiter, WaitingRoom
 from .values import one_line
-from .waiting import Waiter, WaitingRoom
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sessionsite.sessions.sql import waiting
-from sessionsite.sessions.sql.waiting import WaitingRoom, wait_alone
+from sessionsite.sessions import waiting
 from sessionsite.sessions.store import StoreBusyError
+from sessionsite.sessions.waiting import WaitingRoom, wait_alone
 from tests.harness.forking import in_child
 from tests.harness.observing import until
 

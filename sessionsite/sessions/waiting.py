@@ -9,8 +9,8 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Protocol
 
-from .. import forks
-from ..store import StoreBusyError
+from . import forks
+from .store import StoreBusyError
 
 MOMENT = 0.5
 """Seconds. Shorter than that, a wait is a busy server's everyday life."""

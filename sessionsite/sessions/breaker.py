@@ -3,7 +3,7 @@
 from threading import Lock
 from time import monotonic
 
-from ..store import StoreError
+from .store import StoreError
 from .waiting import MOMENT
 
 _SEVERAL = 3

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from sessionsite.sessions.sql import breaker as module
-from sessionsite.sessions.sql.breaker import CircuitBreaker
+from sessionsite.sessions import breaker as module
+from sessionsite.sessions.breaker import CircuitBreaker
 from sessionsite.sessions.store import StoreError
 
 
