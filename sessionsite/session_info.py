@@ -81,6 +81,8 @@ def policy(request: Request) -> dict[str, Any]:
     cookie = description.cookie
     return {
         "where": description.where,
+        "durability": description.durability,
+        "replication": description.replication,
         "cookie": cookie.cookie_name,
         "secure": cookie.secure is True,
         "httponly": cookie.httponly,

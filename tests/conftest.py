@@ -15,11 +15,15 @@ from tests.harness.postgres import Postgres, bindirs, start_postgres
 from tests.harness.process import Server
 from tests.harness.pserve import Section
 from tests.harness.redis import Redis, start_redis
+from tests.harness.redis_cluster import Cluster
 from tests.harness.sites import Site, making_sites
 from tests.harness.skipping import required
 
 # The fixtures that start a server or a browser; all others start one through these.
-SERVERS = {"browser", "on_lmdb", "on_sqlite", "postgres", "redis", "stoppable_postgres"}
+SERVERS = {
+    "browser", "on_lmdb", "on_sqlite", "on_valkey", "postgres", "redis", "redis_cluster",
+    "stoppable_postgres",
+}  # fmt: skip
 
 # A slow machine is no failure. `make check` asks for the profile `fast`, `make fuzz` for `fuzz`.
 settings.register_profile("tests", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -126,6 +130,15 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         server = start_redis(tmp_path_factory.mktemp("redis"))
     with server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def redis_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Three masters and three replicas, which tests may stop, and leave whole."""
+    with required():
+        cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    with cluster:
+        yield cluster
 
 
 @pytest.fixture

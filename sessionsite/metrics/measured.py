@@ -28,6 +28,8 @@ class MeasuredStore(SessionStore):
         self._store = store
         self._instruments = instruments
         self.where = store.where
+        self.durability = store.durability
+        self.replication = store.replication
         self.noted: Sweep | None = None
         """The last run of this process's pruner."""
 

@@ -37,7 +37,12 @@ class CookieSessionFactory:
         self.now = now
         self.cookie = StateCookie(settings)
         self.description = SessionDescription(
-            where="in the cookie itself", cookie=settings, lifetime=None, max_bytes=MAX_BYTES
+            where="in the cookie itself",
+            durability="is in your browser",
+            replication="to no server",
+            cookie=settings,
+            lifetime=None,
+            max_bytes=MAX_BYTES,
         )
 
     def __call__(self, request: Request) -> CookieSession:

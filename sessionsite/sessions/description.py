@@ -15,6 +15,10 @@ class SessionDescription:
 
     where: str
     """Completes the sentence "Your session is kept …"."""
+    durability: str = ""
+    """Completes the sentence "What a page has shown you …"; empty where nothing is promised."""
+    replication: str = ""
+    """Completes the sentence "It is copied …"; empty where nothing is promised."""
     cookie: CookieSettings
     """The settings of the cookie; of the server factory all of its settings."""
     lifetime: int | None

@@ -21,6 +21,8 @@ class MemoryStore(OwnerStore, forks.Forked):
     """
 
     where = "in the server's memory"
+    durability = "is lost when the server's process ends"
+    replication = "to no other machine"
 
     def __init__(self) -> None:
         self._records: dict[str, Record] = {}

@@ -174,6 +174,10 @@ class SessionStore(Protocol):
 
     where: str = "in a store of the site's own"
     """Completes the sentence "Your session is kept …"."""
+    durability: str = ""
+    """Completes the sentence "What a page has shown you …"; empty where nothing is promised."""
+    replication: str = ""
+    """Completes the sentence "It is copied …"; empty where nothing is promised."""
 
     @abstractmethod
     def create(self, record: Record) -> None:

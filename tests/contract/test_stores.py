@@ -1,14 +1,17 @@
 """The contract suite of session stores, bound to every store."""
 
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from redis.exceptions import MovedError
 
 from sessionsite.sessions import SessionStore
 from sessionsite.testing import START, MemoryStore, OwnerContract, record
 from tests.contract.kit import NOT_HERE, SQLContract
 from tests.harness.redis import Redis
+from tests.harness.redis_cluster import Cluster
 from tests.harness.stores import sql_store, valkey_store
 
 
@@ -53,6 +56,9 @@ class TestPostgreSQLStore(SQLContract):
 
 
 class TestValkeyStore(OwnerContract):
+    server: Redis | Cluster
+    url: str
+
     @pytest.fixture
     def store(self, redis: Redis) -> Any:
         self.server = redis
@@ -65,11 +71,25 @@ class TestValkeyStore(OwnerContract):
         return valkey_store(self.url, prefix=store.settings.prefix)
 
     def break_store(self, store: Any) -> None:
-        self.server.run("ACL", "DELUSER", "visitor")
+        for node in self.server.nodes:
+            node.run("ACL", "DELUSER", "visitor")
 
     def spoil_row(self, store: Any, id: str) -> None:
         row, _ = store.keys.session(id)
-        self.server.run("SETRANGE", row, "40", "never")
+        for node in self.server.nodes:
+            with suppress(MovedError):  # the row is another node's
+                node.run("SETRANGE", row, "40", "never")
+
+
+@pytest.mark.all
+class TestValkeyStoreOnACluster(TestValkeyStore):
+    @pytest.fixture
+    def store(self, redis_cluster: Cluster) -> Any:
+        self.server = redis_cluster
+        self.url = redis_cluster.create_user("visitor")
+        store = valkey_store(self.url, prefix=f"{uuid4()}:")
+        yield store
+        store.close()
 
 
 def test_a_store_need_not_count_nor_close() -> None:
@@ -82,3 +102,16 @@ def test_a_store_need_not_count_nor_close() -> None:
     assert store.count_expired(START) is None
     store.close()
     assert store.prune(START, 10) == 1
+
+
+def test_each_store_says_what_it_promises(sqlite_url: str) -> None:
+    """Without a server: what a store is told is what it says."""
+    url = "redis://localhost"
+    sqlite, postgresql = sql_store(sqlite_url), sql_store("postgresql://", create_table=False)
+    valkey, waiting = valkey_store(url), valkey_store(url, wait_replicas="2")
+    stores = (MemoryStore(), sqlite, postgresql, valkey, waiting)
+    told = [(store.where, store.durability, store.replication) for store in stores]
+    assert all(all(each) for each in told)
+    assert len(set(told)) == len(stores)
+    assert "to 2 other servers before" in waiting.replication
+    sqlite.close()

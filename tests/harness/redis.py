@@ -2,6 +2,8 @@
 
 import shutil
 import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +14,23 @@ from tests.harness.process import Server
 
 
 class Redis(Server):
-    """Redis on 127.0.0.1, that forgets everything when it ends."""
+    """Redis on 127.0.0.1, that forgets everything when it ends, unless told otherwise."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *options: str) -> None:
+        """`options`: further ones, such as "--appendonly", "yes"."""
         program = shutil.which("redis-server")
         if program is None:
             raise Missing("Redis", "apt install redis-server, or brew install redis")
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--daemonize", "no"]
-        command += ["--save", "", "--appendonly", "no"]
+        command += ["--save", "", "--appendonly", "no", *options]
         super().__init__(command, directory / f"redis-{self.port}.log", cwd=directory)
+
+    @property
+    def nodes(self) -> Sequence["Redis"]:
+        """This server alone, as a cluster has all of its own."""
+        return [self]
 
     def ready(self) -> bool:
         try:
@@ -37,12 +45,27 @@ class Redis(Server):
         with redis.Redis(port=self.port) as client:
             return client.execute_command(*command)
 
+    @contextmanager
+    def commands(self) -> Iterator[list[str]]:
+        """Note the commands that others send meanwhile, those inside of scripts aside."""
+        noted: list[str] = []
+        with redis.Redis(port=self.port) as client, redis.Redis(port=self.port) as operator:
+            operator.ping()  # it is connected by now
+            with client.monitor() as monitor:
+                yield noted
+                operator.echo("the end")
+                for each in monitor.listen():
+                    if each["command"] == "ECHO the end":
+                        break
+                    if each["client_type"] != "lua":
+                        noted.append(each["command"].partition(" ")[0])
+
     def create_user(self, name: str) -> str:
         """Let a user with a password of their own do everything, and return their URL."""
         self.run("ACL", "SETUSER", name, "reset", "on", ">secret", "~*", "&*", "+@all")
         return f"redis://{name}:secret@127.0.0.1:{self.port}/0"
 
 
-def start_redis(directory: Path) -> Redis:
+def start_redis(directory: Path, *options: str) -> Redis:
     """A Redis that answers; its log is in `directory`."""
-    return Redis(directory).start()
+    return Redis(directory, *options).start()

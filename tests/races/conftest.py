@@ -9,9 +9,10 @@ import pytest
 from examples.own_store import LMDBStore
 from tests.harness.hostile import hostile_database
 from tests.harness.postgres import Postgres
+from tests.harness.redis import Redis
 from tests.races.clients import Site
 from tests.races.gates import GateKeeper
-from tests.races.processes import processes
+from tests.races.processes import processes, processes_on_valkey
 
 
 @pytest.fixture(scope="package")
@@ -48,6 +49,12 @@ def on_lmdb(directory: Path, keeper: GateKeeper) -> Iterator[Site]:
         "session.store.folder": str(folder),
     }
     with processes(directory, keeper, "", settings=settings, own_store=LMDBStore(folder)) as site:
+        yield site
+
+
+@pytest.fixture(scope="package")
+def on_valkey(directory: Path, keeper: GateKeeper, redis: Redis) -> Iterator[Site]:
+    with processes_on_valkey(directory, keeper, redis.url) as site:
         yield site
 
 

@@ -8,7 +8,7 @@ from sessionsite.sessions import OwnerStore
 from tests import ROOT
 from tests.harness import free_port
 from tests.harness.pserve import start_pserve
-from tests.harness.stores import sql_store
+from tests.harness.stores import sql_store, valkey_store
 from tests.races.clients import COOKIE_NAME, Site
 from tests.races.gates import GateKeeper
 
@@ -70,3 +70,17 @@ def processes(
             server = start_pserve(config, env=environ, args=args, directory=directory)
             servers.append(stack.enter_context(server))
         yield Site(ports, store, url, keeper, servers)
+
+
+@contextmanager
+def processes_on_valkey(
+    directory: Path, keeper: GateKeeper, url: str, *, count: int = 2, **keys: str
+) -> Iterator[Site]:
+    """The same on Valkey or Redis; `keys`: further ones below `session.valkey.`."""
+    keys = {"url": url, "prefix": f"{free_port()}:", **keys}
+    settings = {f"session.valkey.{name}": value for name, value in keys.items()}
+    name = "sessionsite.sessions.valkey.session_factory_from_settings"
+    settings["sessionsite.session_factory"] = name
+    store = valkey_store(**keys)
+    with processes(directory, keeper, "", settings=settings, count=count, own_store=store) as site:
+        yield site

@@ -68,6 +68,8 @@ class ServerSessionFactory:
         self.prune_interval = settings.prune_interval
         self.description = SessionDescription(
             where=store.where,
+            durability=store.durability,
+            replication=store.replication,
             cookie=settings,
             lifetime=settings.lifetime,
             max_bytes=settings.max_bytes,

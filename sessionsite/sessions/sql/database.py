@@ -54,6 +54,8 @@ class Database(Protocol):
     """One database; implemented in `postgresql.py` and `sqlite.py`, chosen in `engine.py`."""
 
     where: str
+    durability: str
+    replication: str
     """Completes the sentence "Your session is kept …"."""
     survives_forks: bool
     """Whether a child may open connections while it has, unused, some of its parent's."""

@@ -35,6 +35,8 @@ class PostgreSQL(Database):
     """The `Database` for production."""
 
     where = "in a PostgreSQL database"
+    durability = "is on the database server's disk"
+    replication = "to the standby servers that the database has"
     survives_forks = True
     # the other levels would not see a table that was created while we waited for the lock
     creation_isolation = "READ COMMITTED"

@@ -22,6 +22,8 @@ class SQLite(Database):
     """The `Database` for a try-out, and for a site on one host."""
 
     where = "in an SQLite database"
+    durability = "is on the server's disk"
+    replication = "to no other machine"
     # SQLite keeps its locks per file and process, and a child takes its parent's for its own
     survives_forks = False
     creation_isolation = "SERIALIZABLE"

@@ -39,6 +39,8 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
         """Take an engine that `make_engine` has made: the store's own, with its pool and driver."""
         super().__init__(engine, table)
         self.where = self._database.where
+        self.durability = self._database.durability
+        self.replication = self._database.replication
 
     def create(self, record: Record) -> None:
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}

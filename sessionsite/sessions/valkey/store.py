@@ -41,10 +41,17 @@ class ValkeyStore(OwnerStore):
     Its methods are those of `SessionStore` and `OwnerStore`, and raise what these say.
     """
 
-    where = "in a database on the site's server"
+    where = "in the memory of a database server"
+    durability = "is written to that server's disk within a second or so, if at all"
 
     def __init__(self, settings: ValkeySettings) -> None:
         self.settings = settings
+        count = settings.wait_replicas
+        self.replication = (
+            f"to {count} other server{'s' * (count > 1)} before a page shows it"
+            if count
+            else "to other servers a moment later, if there are any"
+        )
         self.client = Client(settings)
         self.keys = Keys(settings.prefix)
         patience = Patience(settings.timeout, settings.max_waiting)

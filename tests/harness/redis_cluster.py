@@ -1,0 +1,144 @@
+"""A Redis Cluster on 127.0.0.1: three masters, and a replica of each."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import redis
+
+from tests.harness import free_port
+from tests.harness.observing import until
+from tests.harness.redis import Redis
+
+SLOTS = 16384
+NODE_TIMEOUT = 1000  # milliseconds, after which a silent node is said to be gone
+
+
+class Node(Redis):
+    """One server of a cluster; it keeps what it has on disk."""
+
+    def __init__(self, directory: Path) -> None:
+        self.bus = free_port()
+        options = {
+            "cluster-enabled": "yes",
+            "cluster-port": str(self.bus),
+            "cluster-node-timeout": str(NODE_TIMEOUT),
+            "cluster-require-full-coverage": "no",
+            "cluster-config-file": f"nodes-{self.bus}.conf",
+            "appendonly": "yes",
+            "appenddirname": f"appendonly-{self.bus}",
+            "dbfilename": f"{self.bus}.rdb",
+            "repl-diskless-sync-delay": "0",
+        }
+        super().__init__(directory, *(part for k, v in options.items() for part in (f"--{k}", v)))
+
+    @property
+    def id(self) -> str:
+        return str(self.run("CLUSTER", "MYID").decode())
+
+    def info(self) -> dict[str, Any]:
+        with redis.Redis(port=self.port) as client:
+            found: dict[str, Any] = client.info()
+            return found
+
+
+class Cluster:
+    """Six nodes: `masters`, and `replicas` of these in the same order."""
+
+    def __init__(self, directory: Path) -> None:
+        self.nodes = [Node(directory) for _ in range(6)]
+        self.masters, self.replicas = self.nodes[:3], self.nodes[3:]
+        self._exits = ExitStack()
+
+    @property
+    def url(self) -> str:
+        return " ".join(f"redis://127.0.0.1:{node.port}" for node in self.nodes)
+
+    def create_user(self, name: str) -> str:
+        """Let a user with a password do everything, on all nodes; return the URLs."""
+        for node in self.nodes:
+            node.create_user(name)
+        return self.url.replace("redis://", f"redis://{name}:secret@")
+
+    def __enter__(self) -> Self:
+        with ExitStack() as exits:
+            for node in self.nodes:
+                exits.enter_context(node.start())
+            self._form()
+            self._exits = exits.pop_all()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._exits.close()
+
+    def _form(self) -> None:
+        first = self.nodes[0]
+        for number, node in enumerate(self.masters):
+            start, end = (SLOTS * n // 3 for n in (number, number + 1))
+            node.run("CLUSTER", "ADDSLOTSRANGE", str(start), str(end - 1))
+        for node in self.nodes[1:]:
+            first.run("CLUSTER", "MEET", "127.0.0.1", str(node.port), str(node.bus))
+        for master, replica in zip(self.masters, self.replicas, strict=True):
+            assert until(lambda m=master, r=replica: m.id in r.run("CLUSTER", "NODES").decode())  # type: ignore[misc]
+            replica.run("CLUSTER", "REPLICATE", master.id)
+        assert until(self.is_whole)
+
+    def is_whole(self) -> bool:
+        """Whether all nodes agree on who has which slot, and all replicas follow."""
+        for node in self.nodes:
+            told = node.run("CLUSTER", "INFO") if node.running else b""
+            if b"cluster_slots_ok:16384" not in told or b"cluster_state:ok" not in told:
+                return False
+            state = node.info()
+            if state["role"] == "slave" and state["master_link_status"] != "up":
+                return False
+        roles = [node.info()["role"] for node in self.nodes]
+        return roles.count("master") == 3
+
+    def moves(self, count: int, stop: threading.Event) -> int:
+        """Move up to `count` slots between the masters, one by one, as an operator's tool does."""
+        masters = [node for node in self.nodes if node.info()["role"] == "master"]
+        for number in range(count):
+            if stop.is_set():
+                return number
+            slot = SLOTS * number // count
+            (source,) = (node for node in masters if slot in _slots(node))
+            target = masters[(masters.index(source) + 1) % 3]
+            self._move(slot, source, target, masters)
+        return count
+
+    def _move(self, slot: int, source: Node, target: Node, masters: list[Node]) -> None:
+        number = str(slot)
+        target.run("CLUSTER", "SETSLOT", number, "IMPORTING", source.id)
+        source.run("CLUSTER", "SETSLOT", number, "MIGRATING", target.id)
+        while keys := source.run("CLUSTER", "GETKEYSINSLOT", number, "10"):
+            where = ("127.0.0.1", str(target.port), "", "0", "5000")
+            source.run("MIGRATE", *where, "KEYS", *keys)
+        for node in (target, source, *masters):
+            node.run("CLUSTER", "SETSLOT", number, "NODE", target.id)
+
+    @contextmanager
+    def resharding(self, count: int) -> Iterator[list[int]]:
+        """Move slots meanwhile; the list has how many were moved, at the end."""
+        stop, moved = threading.Event(), list[int]()
+        thread = threading.Thread(target=lambda: moved.append(self.moves(count, stop)))
+        thread.start()
+        try:
+            yield moved
+        finally:
+            stop.set()
+            thread.join()
+
+
+def _slots(node: Node) -> set[int]:
+    own = node.id
+    found: set[int] = set()
+    for line in node.run("CLUSTER", "NODES").decode().splitlines():
+        if line.startswith(own):
+            for part in line.split()[8:]:
+                if not part.startswith("["):
+                    start, _, end = part.partition("-")
+                    found.update(range(int(start), int(end or start) + 1))
+    return found
