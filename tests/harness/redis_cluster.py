@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import redis
+from redis.crc import key_slot
 
 from tests.harness import free_port
 from tests.harness.observing import until
@@ -97,17 +98,25 @@ class Cluster:
         roles = [node.info()["role"] for node in self.nodes]
         return roles.count("master") == 3
 
-    def moves(self, count: int, stop: threading.Event) -> int:
-        """Move up to `count` slots between the masters, one by one, as an operator's tool does."""
+    def move_slots(self, stop: threading.Event) -> int:
+        """Move slots between the masters, one by one, as an operator's tool does; return how many.
+
+        Those of random keys, since most slots have none.
+        """
         masters = [node for node in self.nodes if node.info()["role"] == "master"]
-        for number in range(count):
-            if stop.is_set():
-                return number
-            slot = SLOTS * number // count
-            (source,) = (node for node in masters if slot in _slots(node))
-            target = masters[(masters.index(source) + 1) % 3]
-            self._move(slot, source, target, masters)
-        return count
+        moved = 0
+        while not stop.is_set():
+            for number, source in enumerate(masters):
+                if key := source.run("RANDOMKEY"):
+                    self._move(key_slot(key), source, masters[(number + 1) % 3], masters)
+                    moved += 1
+        return moved
+
+    def flush(self) -> None:
+        """Remove all keys."""
+        for node in self.nodes:
+            if node.info()["role"] == "master":
+                node.run("FLUSHALL")
 
     def _move(self, slot: int, source: Node, target: Node, masters: list[Node]) -> None:
         number = str(slot)
@@ -120,25 +129,13 @@ class Cluster:
             node.run("CLUSTER", "SETSLOT", number, "NODE", target.id)
 
     @contextmanager
-    def resharding(self, count: int) -> Iterator[list[int]]:
+    def resharding(self) -> Iterator[list[int]]:
         """Move slots meanwhile; the list has how many were moved, at the end."""
         stop, moved = threading.Event(), list[int]()
-        thread = threading.Thread(target=lambda: moved.append(self.moves(count, stop)))
+        thread = threading.Thread(target=lambda: moved.append(self.move_slots(stop)))
         thread.start()
         try:
             yield moved
         finally:
             stop.set()
             thread.join()
-
-
-def _slots(node: Node) -> set[int]:
-    own = node.id
-    found: set[int] = set()
-    for line in node.run("CLUSTER", "NODES").decode().splitlines():
-        if line.startswith(own):
-            for part in line.split()[8:]:
-                if not part.startswith("["):
-                    start, _, end = part.partition("-")
-                    found.update(range(int(start), int(end or start) + 1))
-    return found
