@@ -43,6 +43,7 @@ ELSEWHERE = (
     "contract.accounts",
     "sessions.sql.test_sharded",
     "sessions.sql.test_table",
+    "sessions.valkey.test_settings",
     "functional.test_flood",
     "functional.test_app_servers",
 )

@@ -45,6 +45,14 @@ class Redis(Server):
         with redis.Redis(port=self.port) as client:
             return client.execute_command(*command)
 
+    def error(self, *command: str | bytes) -> bytes:
+        """Run a command, and return the text of its error, or nothing."""
+        try:
+            self.run(*command)
+        except redis.ResponseError as exc:
+            return type(exc).__name__.upper().encode()
+        return b""
+
     @contextmanager
     def commands(self) -> Iterator[list[str]]:
         """Note the commands that others send meanwhile, those inside of scripts aside."""

@@ -46,12 +46,14 @@ class Node(Redis):
 
 
 class Cluster:
-    """Six nodes: `masters`, and `replicas` of these in the same order."""
+    """`masters`, and `replicas` of these in the same order: three and three, or as many as said."""
 
-    def __init__(self, directory: Path) -> None:
-        self.nodes = [Node(directory) for _ in range(6)]
-        self.masters, self.replicas = self.nodes[:3], self.nodes[3:]
+    def __init__(self, directory: Path, masters: int = 3, replicas: int = 3) -> None:
+        self.nodes = [Node(directory) for _ in range(masters + replicas)]
+        self.masters, self.replicas = self.nodes[:masters], self.nodes[masters:]
         self._exits = ExitStack()
+        self.still = threading.Lock()
+        """Held while a slot is moved: take it to count keys, some of which are in two places."""
 
     @property
     def url(self) -> str:
@@ -77,11 +79,11 @@ class Cluster:
     def _form(self) -> None:
         first = self.nodes[0]
         for number, node in enumerate(self.masters):
-            start, end = (SLOTS * n // 3 for n in (number, number + 1))
+            start, end = (SLOTS * n // len(self.masters) for n in (number, number + 1))
             node.run("CLUSTER", "ADDSLOTSRANGE", str(start), str(end - 1))
         for node in self.nodes[1:]:
             first.run("CLUSTER", "MEET", "127.0.0.1", str(node.port), str(node.bus))
-        for master, replica in zip(self.masters, self.replicas, strict=True):
+        for master, replica in zip(self.masters, self.replicas, strict=False):
             assert until(lambda m=master, r=replica: m.id in r.run("CLUSTER", "NODES").decode())  # type: ignore[misc]
             replica.run("CLUSTER", "REPLICATE", master.id)
         assert until(self.is_whole)
@@ -96,7 +98,7 @@ class Cluster:
             if state["role"] == "slave" and state["master_link_status"] != "up":
                 return False
         roles = [node.info()["role"] for node in self.nodes]
-        return roles.count("master") == 3
+        return roles.count("master") == len(self.masters)
 
     def move_slots(self, stop: threading.Event) -> int:
         """Move slots between the masters, one by one, as an operator's tool does; return how many.
@@ -108,7 +110,9 @@ class Cluster:
         while not stop.is_set():
             for number, source in enumerate(masters):
                 if key := source.run("RANDOMKEY"):
-                    self._move(key_slot(key), source, masters[(number + 1) % 3], masters)
+                    target = masters[(number + 1) % 3]
+                    with self.still:
+                        self.move(key_slot(key), source, target, masters)
                     moved += 1
         return moved
 
@@ -118,10 +122,14 @@ class Cluster:
             if node.info()["role"] == "master":
                 node.run("FLUSHALL")
 
-    def _move(self, slot: int, source: Node, target: Node, masters: list[Node]) -> None:
+    def begin_move(self, slot: int, source: Node, target: Node) -> None:
+        """Begin to move a slot; no key moves yet."""
+        target.run("CLUSTER", "SETSLOT", str(slot), "IMPORTING", source.id)
+        source.run("CLUSTER", "SETSLOT", str(slot), "MIGRATING", target.id)
+
+    def move(self, slot: int, source: Node, target: Node, masters: list[Node]) -> None:
         number = str(slot)
-        target.run("CLUSTER", "SETSLOT", number, "IMPORTING", source.id)
-        source.run("CLUSTER", "SETSLOT", number, "MIGRATING", target.id)
+        self.begin_move(slot, source, target)
         while keys := source.run("CLUSTER", "GETKEYSINSLOT", number, "10"):
             where = ("127.0.0.1", str(target.port), "", "0", "5000")
             source.run("MIGRATE", *where, "KEYS", *keys)

@@ -27,7 +27,6 @@ T = TypeVar("T")
 
 PAGE = 1000
 """About how many keys one answer to SCAN names."""
-_REDIRECTIONS = 16  # of one command, as redis-py has it
 _FAILURES = (redis.RedisError, redis.exceptions.RedisClusterException, OSError)
 _AWAY = (
     redis.ConnectionError,
@@ -78,7 +77,7 @@ class Client(forks.Forked):
 
     def command(self, *command: str | bytes | int, key: bytes) -> Any:
         """Send a command about `key`, and return its answer. Raises `StoreError`."""
-        return self._ask(key, lambda opened: opened.execute_command(*command))
+        return self._ask(key, partial(_follow, command, 0.8 * self._settings.timeout))
 
     def write(self, *command: str | bytes | int, key: bytes) -> Any:
         """Send a command that writes `key`, and wait for as many replicas as must have it."""
@@ -86,7 +85,8 @@ class Client(forks.Forked):
         if not replicas:
             return self.command(*command, key=key)
         wait = ("WAIT", replicas, 500 * self._settings.timeout)  # milliseconds
-        answer, had = self._ask(key, partial(_write_and_wait, key, command, wait))
+        seconds = 0.8 * self._settings.timeout
+        answer, had = self._ask(key, partial(_write_and_wait, key, command, wait, seconds))
         if had < replicas:
             raise StoreError(f"{had} replicas have the write in time, and {replicas} must have it")
         return answer
@@ -212,12 +212,27 @@ def _by_node(keys: Sequence[bytes], opened: Any) -> dict[Any, list[bytes]]:
     return nodes
 
 
+def _follow(command: Sequence[Any], seconds: float, opened: Any) -> Any:
+    """Return the answer to `command`, for which redis-py follows the redirections.
+
+    It gives up after some, none of which has done anything: they may go on while a slot is moved.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return opened.execute_command(*command)
+        except redis.exceptions.ClusterError as exc:
+            if type(exc) is not redis.exceptions.ClusterError or time.monotonic() > deadline:
+                raise
+
+
 def _write_and_wait(
-    key: bytes, command: Sequence[Any], wait: Sequence[Any], opened: Any
+    key: bytes, command: Sequence[Any], wait: Sequence[Any], seconds: float, opened: Any
 ) -> tuple[Any, int]:
     """Return the answers to both commands, which go over one connection, in one round trip."""
     node, asking = _at(opened, key), False
-    for _ in range(_REDIRECTIONS):
+    deadline = time.monotonic() + seconds
+    while True:
         with node.pipeline(transaction=False) as pipeline:
             if asking:
                 pipeline.execute_command("ASKING")
@@ -233,10 +248,11 @@ def _write_and_wait(
             target = opened.get_node(host=answer.host, port=answer.port)
             node, asking = opened.get_redis_connection(target), True
         elif isinstance(answer, redis.exceptions.TryAgainError):
-            time.sleep(0.05)
+            time.sleep(0.02)
         else:
             raise answer
-    raise answer
+        if time.monotonic() > deadline:
+            raise answer
 
 
 def _scan_at(node: Any, cursor: int, pattern: str, _: Any) -> tuple[int, list[bytes]]:

@@ -16,7 +16,11 @@ from .sessions import Sessions
 
 
 class Scanner:
-    """Goes through the rows of all sessions; those that come or go meanwhile may be left out."""
+    """Goes through the rows of all sessions; those that come or go meanwhile may be left out.
+
+    While a cluster moves slots, a row may be seen twice. What is deleted is counted once all the
+    same, by the script that deletes it.
+    """
 
     def __init__(self, client: Client, keys: Keys, sessions: Sessions, owners: Owners) -> None:
         self._client = client

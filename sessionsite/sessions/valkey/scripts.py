@@ -45,7 +45,8 @@ local function put(row, life)
 end
 """
 
-# Row, its life in milliseconds or '', the last millisecond or ''.
+# Row, its life in milliseconds or '', the last millisecond or ''. It needs no lock: while a slot is
+# moved, a script of two keys has to wait where one of them is not there.
 CREATE = Script(
     _MILLISECONDS
     + _PUT

@@ -36,8 +36,8 @@ class Sessions:
         """
         # Its life is reckoned from its creation, since no other time is known here.
         life = _life(record, record.created_at)
-        keys = self._keys.session(record.id)
-        answer = self._client.script(scripts.CREATE, keys, pack(record), life, latest)
+        row, _ = self._keys.session(record.id)
+        answer = self._client.script(scripts.CREATE, [row], pack(record), life, latest)
         if answer == LATE:
             raise _too_late()
         if answer != DONE:
