@@ -346,3 +346,8 @@ def test_the_session_panel_of_the_debugtoolbar_works(make_site: Any) -> None:
     assert panel is not None
     assert "history" in toolbar.text
     assert "http://localhost/about" in toolbar.text
+
+
+def test_about_says_what_the_store_promises(site: Site) -> None:
+    text = site.visitor().get("/about").text
+    assert re.search("What a page has shown you is [^.<]+. It is copied to [^.<]+.</dd>", text)
