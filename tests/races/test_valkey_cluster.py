@@ -14,9 +14,9 @@ from sessionsite.sessions import OwnerStore, SessionCounts
 from tests.harness.observing import until
 from tests.harness.redis_cluster import NODE_TIMEOUT, Cluster, Node
 from tests.races.clients import Crowd, Site
+from tests.races.every import wrongs
 from tests.races.gates import GateKeeper
 from tests.races.processes import processes_on_valkey
-from tests.races.test_valkey import wrongs
 
 pytestmark = [pytest.mark.servers, pytest.mark.all]
 
