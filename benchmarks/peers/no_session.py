@@ -18,6 +18,8 @@ from sessionsite.session_info import Detail, history_items
 URLS = [f"https://bench.example/{path}" for path in ("contact", "about", "")]
 POLICY = {
     "where": "in a PostgreSQL database",
+    "durability": "is on the database server's disk",
+    "replication": "to the standby servers that the database has",
     "cookie": "__Host-sessionsite",
     "secure": True,
     "httponly": True,

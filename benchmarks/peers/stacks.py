@@ -100,6 +100,13 @@ _ALL = (
         table="sessions",
         server="granian",
     ),
+    Stack(
+        "sessionsite-redis",
+        "sessionsite on waitress, in Redis (ours)",
+        "ours",
+        "our_site_on_redis",
+        store="redis",
+    ),
     Stack("express-none", "Express, no session", "express", "no-session", store=None),
     Stack("sessionsite-none", "no session, on waitress (ours)", "ours", "no_session", store=None),
     Stack(

@@ -19,6 +19,8 @@ _VARIABLE = (
     (r"\.[0-9a-f]{10}\.", ".HASH."),
     (r"https://bench\.example/\w*", "URL"),  # compared by `check_sessions`
     (r'(name="csrf_token" value=")[^"]*', r"\1TOKEN"),
+    (r"(<dt>Place</dt>\s*<dd>)[^<]*", r"\1PLACE"),  # ours in Redis is not in PostgreSQL
+    (r"in (a PostgreSQL database|the memory of a database server)", "PLACE"),
     (r"(<dt>Name</dt>\s*<dd>)[^<]*", r"\1NAME"),
 )
 

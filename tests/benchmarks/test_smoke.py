@@ -45,8 +45,8 @@ def row(table: str, start: str) -> list[str]:
 
 
 def test_speed_reports_what_a_page_of_ours_costs(tmp_path: Path) -> None:
-    needs("wrk", "taskset")
-    options = "--quick --only sessionsite sessionsite-none"
+    needs("wrk", "taskset", "redis-server")
+    options = "--quick --only sessionsite sessionsite-redis sessionsite-none"
     cells = row(report("speed", options, tmp_path / "report.md"), "sessionsite on waitress (ours)")
     *numbers, statements, _ = cells[1:]
     assert statements == "1 SELECT, 1 UPDATE"
@@ -55,6 +55,8 @@ def test_speed_reports_what_a_page_of_ours_costs(tmp_path: Path) -> None:
     assert "not measured" in row(
         (tmp_path / "report.md").read_text(), "waitress | requests/s, of Express's"
     )
+    in_redis = row((tmp_path / "report.md").read_text(), "sessionsite on waitress, in Redis (ours)")
+    assert re.match(r"[\d,.]*[1-9]", in_redis[1]), in_redis
     assert (tmp_path / "report.svg").read_text().startswith("<svg")
 
 
