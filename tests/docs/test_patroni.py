@@ -24,7 +24,7 @@ def test_patronis_environment_is_complete() -> None:
 
 def test_etcds_environment_is_the_options_of_the_tests() -> None:
     options = {
-        f"ETCD_{name.upper().replace('-', '_')}" for name in re.findall("--([a-z-]+)", HARNESS)
+        f"ETCD_{name.upper().replace('-', '_')}" for name in re.findall("--([a-z0-9-]+)", HARNESS)
     }
     own = {"ETCD_DATA_DIR", "ETCD_LOGGER", "ETCD_INITIAL_CLUSTER_STATE"}  # Debian's, and defaults
     assert names(ETCD) == options - own

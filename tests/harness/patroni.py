@@ -24,7 +24,7 @@ from tests import ROOT
 from tests.harness import Missing, free_port
 from tests.harness.observing import until
 from tests.harness.postgres import bindirs
-from tests.harness.process import Server, ServerError, tell_reaper
+from tests.harness.process import Server, ServerError, family, tell_reaper
 
 SETTINGS = ROOT / "deploy" / "patroni.yml"
 NODES = ("a", "b", "c")
@@ -42,6 +42,8 @@ class Etcd(Server):
         command += ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
         cluster = ",".join(f"{each}=http://127.0.0.1:{port}" for each, port in peers.items())
         command += ["--initial-cluster", cluster, "--initial-cluster-state", "new"]
+        # By etcd's newer protocol Patroni 3.0.2 gives the lock back to a primary that hung.
+        command += ["--enable-v2=true"]
         super().__init__(command, log, **options)
 
     def ready(self) -> bool:
@@ -99,6 +101,16 @@ class Node(Server):
         os.kill(int(lines[0]), signal.SIGKILL)
         _free_memory(lines)
 
+    def freeze(self) -> None:
+        """SIGSTOP for both, as where the host hangs: its kernel goes on to accept connections."""
+        self.pause()
+        _send_all(signal.SIGSTOP, int(self.postmaster[0]))
+
+    def thaw(self) -> None:
+        """Let both go on after `freeze`, PostgreSQL first: it does not know what has happened."""
+        _send_all(signal.SIGCONT, int(self.postmaster[0]))
+        self.resume()
+
     def kill(self) -> None:
         """SIGKILL for both, as where the host loses power. Stopped already: fine."""
         lines = self.postmaster
@@ -137,7 +149,7 @@ class Patroni:
         ]
         self.password = secrets.token_hex(16)
         env = base | {
-            "PATRONI_ETCD3_HOSTS": ",".join(f"127.0.0.1:{each.port}" for each in self.members),
+            "PATRONI_ETCD_HOSTS": ",".join(f"127.0.0.1:{each.port}" for each in self.members),
             "PATRONI_POSTGRESQL_BIN_DIR": str(found[0]),
             "PATRONI_SUPERUSER_PASSWORD": self.password,
             "PATRONI_REPLICATION_PASSWORD": secrets.token_hex(16),
@@ -221,6 +233,12 @@ def _status(url: str) -> int:
         return error.code
     except OSError:
         return 0
+
+
+def _send_all(number: int, pid: int) -> None:
+    for each in family(pid):
+        with suppress(ProcessLookupError):
+            os.kill(each, number)
 
 
 def _free_memory(postmaster: list[str]) -> None:
