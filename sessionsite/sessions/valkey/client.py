@@ -7,6 +7,7 @@ the script has run. That is a `StoreError`, and what may be tried again is up to
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -113,6 +114,10 @@ class Client(forks.Forked):
                 if not cursor:
                     break
 
+    def policies(self) -> set[str]:
+        """Return what the masters do when they are full; nothing of those that don't say."""
+        return self._ask(b"", _policies)
+
     def connections(self) -> Connections | None:
         """Return how many connections this process has; None before the first one."""
         opened = self._opened
@@ -203,6 +208,14 @@ def _masters(opened: Any) -> list[Any]:
     if not _is_of_cluster(opened):
         return [opened]
     return [opened.get_redis_connection(node) for node in opened.get_primaries()]
+
+
+def _policies(opened: Any) -> set[str]:
+    found = set()
+    for node in _masters(opened):
+        with suppress(redis.exceptions.NoPermissionError):
+            found.add(node.info("memory").get("maxmemory_policy", "noeviction"))
+    return found
 
 
 def _by_node(keys: Sequence[bytes], opened: Any) -> dict[Any, list[bytes]]:

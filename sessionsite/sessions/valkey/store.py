@@ -135,6 +135,15 @@ class ValkeyStore(OwnerStore):
         key = self.keys.health  # a server that may only be read, or is full, refuses this
         self.client.command("SET", key, now.isoformat(), "PX", 86_400_000, key=key)
 
+    def remark(self) -> str | None:
+        evicting = sorted(self.client.policies() - {"noeviction"})
+        if not evicting:
+            return None
+        return (
+            f"a server that is full drops sessions (maxmemory-policy {', '.join(evicting)}): "
+            "set maxmemory-policy noeviction"
+        )
+
     def close(self) -> None:
         self.client.close()
 

@@ -339,6 +339,18 @@ def test_all_pages_of_keys_are_looked_at(
     assert pruned == [20, 20, 10, 0]
 
 
+def test_a_server_that_drops_sessions_when_it_is_full_is_told_of(
+    store: ValkeyStore, redis: Redis
+) -> None:
+    assert store.remark() is None
+    redis.run("CONFIG", "SET", "maxmemory-policy", "allkeys-lru")
+    try:
+        assert "allkeys-lru" in (store.remark() or "")
+    finally:
+        redis.run("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    assert store.remark() is None
+
+
 def test_the_last_pruning_is_told_to_all_processes(store: ValkeyStore) -> None:
     assert store.last_sweep() is None
 
@@ -370,3 +382,4 @@ def test_a_user_who_may_not_ask_is_on_one_server(redis: Redis) -> None:
     with closing(valkey_store(url, prefix=f"{uuid4()}:")) as store:
         store.create(record())
         assert store.load("id-a", START) == record()
+        assert store.remark() is None
