@@ -25,7 +25,9 @@ _STATUS_RIGHTS = ("SELECT", "INSERT", "UPDATE")
 
 def clock_fault(connection: sa.Connection) -> Fault | None:
     """Return what is wrong if the server's clock and this host's are seconds apart."""
-    apart = (connection.scalar(sa.text("SELECT clock_timestamp()")) - utc_now()).total_seconds()
+    # A database may have a DateStyle in which psycopg can't read a time, and few digits in floats.
+    asked = sa.text("SELECT CAST(extract(epoch FROM clock_timestamp()) AS numeric)")
+    apart = float(connection.execute(asked).scalar_one()) - utc_now().timestamp()
     if abs(apart) <= MAX_SECONDS_APART:
         return None
     return Fault(

@@ -6,13 +6,17 @@ import pytest
 
 from sessionsite.sessions import utc_now
 from sessionsite.sessions.sql import postgresql_faults
+from tests.harness.hostile import ISOLATION, hostile_database
+from tests.harness.postgres import Postgres
 from tests.harness.stores import sql_store
 
 
+@pytest.mark.parametrize("hostile", [False, True])
 def test_a_clock_apart_is_said_once_the_table_is_well(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+    postgres: Postgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch, hostile: bool
 ) -> None:
-    store = sql_store(postgres_url)
+    store = sql_store(hostile_database(postgres, ISOLATION[1]) if hostile else postgres_url)
+    assert store.remark() is None
     early = utc_now() + timedelta(hours=1)
     monkeypatch.setattr(postgresql_faults, "utc_now", lambda: early)
     said = store.remark() or ""
