@@ -41,6 +41,24 @@ def ratio(report: str, server: str, what: str) -> str:
     return str(found)
 
 
+def test_the_store_in_redis_has_its_reports_figures() -> None:
+    report = rows(
+        (ROOT / "benchmarks" / "speed" / "RESULTS-redis.md").read_text("utf-8"),
+        "|  | requests/s | p50",
+    )
+    text = (ROOT / "docs" / "valkey.md").read_text("utf-8")
+    table = rows(text, "| | requests/s")
+    names = {
+        "in Redis, this store": "sessionsite on waitress, in Redis (ours)",
+        "in PostgreSQL": "**sessionsite on waitress (ours)**",
+        "pyramid_session_redis": "pyramid_session_redis on waitress",
+    }
+    columns = COLUMNS | {"server CPU µs": "server CPU, µs", "database CPU µs": "database CPU, µs"}
+    assert table.keys() == names.keys()
+    for name, figures in table.items():
+        assert figures == {column: report[names[name]][columns[column]] for column in figures}
+
+
 @pytest.mark.parametrize("path", [ROOT / "README.md", WHY], ids=lambda path: path.name)
 def test_the_tables_are_the_reports(path: Path) -> None:
     report = rows(SPEED, "|  | requests/s | p50")
