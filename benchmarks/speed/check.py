@@ -19,8 +19,10 @@ _VARIABLE = (
     (r"\.[0-9a-f]{10}\.", ".HASH."),
     (r"https://bench\.example/\w*", "URL"),  # compared by `check_sessions`
     (r'(name="csrf_token" value=")[^"]*', r"\1TOKEN"),
-    (r"(<dt>Place</dt>\s*<dd>)[^<]*", r"\1PLACE"),  # ours in Redis is not in PostgreSQL
+    # What ours says of PostgreSQL, and of Redis.
     (r"in (a PostgreSQL database|the memory of a database server)", "PLACE"),
+    (r"is (on the database server|written to that server)('|&#39;)s disk( within[^.]*)?", "DISK"),
+    (r"to (the standby servers that the database has|other servers a moment[^.]*)", "COPIES"),
     (r"(<dt>Name</dt>\s*<dd>)[^<]*", r"\1NAME"),
 )
 

@@ -24,8 +24,8 @@ def prune_all(store: SessionStore, now: datetime, batch: int = PRUNE_BATCH) -> I
     """Delete all rows that have expired at `now`; yield how many rows went, batch by batch.
 
     `now`: aware. `batch`: rows. Nothing is deleted until the result is iterated over. Raises
-    `StoreError`; what was yielded before that stays deleted, unless the
-    database crashes: rows that come back open nothing, and are deleted again.
+    `StoreError`; what was yielded before that stays deleted, unless the database crashes: rows that
+    come back open nothing, and are deleted again.
     """
     return _batches(store.prune, now, batch)
 

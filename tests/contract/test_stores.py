@@ -60,9 +60,13 @@ class TestValkeyStore(OwnerContract):
     url: str
 
     @pytest.fixture
-    def store(self, redis: Redis) -> Any:
-        self.server = redis
-        self.url = redis.create_user("visitor")
+    def place(self, redis: Redis) -> Redis | Cluster:
+        return redis
+
+    @pytest.fixture
+    def store(self, place: Redis | Cluster) -> Any:
+        self.server = place
+        self.url = place.create_user("visitor")
         store = valkey_store(self.url, prefix=f"{uuid4()}:")
         yield store
         store.close()
@@ -84,12 +88,8 @@ class TestValkeyStore(OwnerContract):
 @pytest.mark.all
 class TestValkeyStoreOnACluster(TestValkeyStore):
     @pytest.fixture
-    def store(self, redis_cluster: Cluster) -> Any:
-        self.server = redis_cluster
-        self.url = redis_cluster.create_user("visitor")
-        store = valkey_store(self.url, prefix=f"{uuid4()}:")
-        yield store
-        store.close()
+    def place(self, redis_cluster: Cluster) -> Redis | Cluster:
+        return redis_cluster
 
 
 def test_a_store_need_not_count_nor_close() -> None:

@@ -8,7 +8,6 @@ prints the figures of docs/deployment.md.
 
 import os
 import statistics
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -20,7 +19,7 @@ from tests.harness.observing import until
 from tests.harness.patroni import Node, Patroni, start_patroni
 from tests.harness.production import create_table, production_ini, start_worker
 from tests.harness.pserve import Pserve
-from tests.harness.recording import ALL_VISITS, RecordingVisitor
+from tests.harness.recording import ALL_VISITS, RecordingVisitor, browsing
 from tests.harness.skipping import required
 
 pytestmark = [pytest.mark.servers, pytest.mark.all]
@@ -60,31 +59,11 @@ def longest_pause(workers: list[Pserve], fault: Callable[[], object]) -> float:
     Each visitor goes from process to process. Afterwards all that was answered 200 is there.
     """
     visitors = [RecordingVisitor(*(worker.url for worker in workers)) for _ in range(VISITORS)]
-    over = threading.Event()
-    errors: list[BaseException] = []
-
-    def browse(visitor: RecordingVisitor) -> None:
-        try:
-            while not over.wait(PAUSE):
-                visitor.visit()
-        except BaseException as exc:
-            errors.append(exc)
-
-    threads = [threading.Thread(target=browse, args=(each,)) for each in visitors]
-    for thread in threads:
-        thread.start()
-    try:
+    with browsing(visitors, PAUSE, refused=True):
         assert until(lambda: all(len(each.answered) > 10 for each in visitors))
         fault()
         after = time.monotonic()
         assert until(lambda: all(each.last > after + 1 for each in visitors), LONGEST)
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(60)
-    assert errors == []
-    for visitor in visitors:
-        visitor.check()
     for worker in workers:
         assert worker.running
         assert "Traceback" not in worker.output()

@@ -1,7 +1,6 @@
 """While a new version goes out, hosts differ: in code, table and secret. No visitor notices."""
 
 import subprocess
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from tests.harness.production import (
     start_worker,
 )
 from tests.harness.pserve import Pserve
-from tests.harness.recording import ALL_VISITS, RecordingVisitor
+from tests.harness.recording import ALL_VISITS, RecordingVisitor, browsing
 
 pytestmark = [pytest.mark.servers, pytest.mark.all]
 
@@ -39,20 +38,7 @@ def load(processes: Sequence[Pserve], *before: RecordingVisitor) -> Iterator[Non
     visitors = [*before, *(RecordingVisitor(*urls) for _ in range(VISITORS))]
     for visitor in before:
         visitor.turn_to(*urls)
-    over = threading.Event()
-    errors: list[BaseException] = []
-
-    def browse(visitor: RecordingVisitor) -> None:
-        try:
-            while not over.wait(PAUSE):
-                assert visitor.visit().status == 200
-        except BaseException as exc:
-            errors.append(exc)
-
-    threads = [threading.Thread(target=browse, args=(each,)) for each in visitors]
-    for thread in threads:
-        thread.start()
-    try:
+    with browsing(visitors, PAUSE, refused=False) as errors:
         counts = [len(each.answered) for each in visitors]
 
         def each_has_been_everywhere() -> bool:
@@ -65,13 +51,6 @@ def load(processes: Sequence[Pserve], *before: RecordingVisitor) -> Iterator[Non
         yield
         counts = [len(each.answered) for each in visitors]
         assert until(each_has_been_everywhere)
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(30)
-    assert errors == []
-    for visitor in visitors:
-        visitor.check()
     for process in processes:
         assert "Traceback" not in process.output()
         assert "may be stolen" not in process.output()

@@ -1,6 +1,9 @@
 """A visitor who notes what was answered 200, so that what became of it can be looked up."""
 
+import threading
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from tests.harness.production import Answer, Browser
 
@@ -52,3 +55,35 @@ class RecordingVisitor:
         assert len(set(page.history)) == len(page.history)
         known = set(self.answered)
         assert [url for url in reversed(page.history) if url in known] == self.answered
+
+
+@contextmanager
+def browsing(
+    visitors: Sequence[RecordingVisitor], pause: float, *, refused: bool
+) -> Iterator[list[BaseException]]:
+    """Have each of them visit in a thread, `pause` seconds apart; yields their errors so far.
+
+    `refused`: whether an answer may be 503. At the end none has failed, and nothing is lost.
+    """
+    over = threading.Event()
+    errors: list[BaseException] = []
+
+    def browse(visitor: RecordingVisitor) -> None:
+        try:
+            while not over.wait(pause):
+                assert visitor.visit().status == 200 or refused
+        except BaseException as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=browse, args=(each,)) for each in visitors]
+    for thread in threads:
+        thread.start()
+    try:
+        yield errors
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(60)
+    assert errors == []
+    for visitor in visitors:
+        visitor.check()

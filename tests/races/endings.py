@@ -1,12 +1,14 @@
 """What may come back, or be harmed, when a session ends among parallel requests."""
 
 from collections import Counter
+from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sessionsite.sessions.store import Record
 from tests.races.clients import Answer, Crowd, Site, results
+from tests.races.gates import Gate
 
 BATCH = 25
 
@@ -43,6 +45,15 @@ def begin(crowd: Crowd, count: int) -> list[tuple[str, str]]:
     return crowd.map(one, range(count))
 
 
+def in_flight(crowd: Crowd, cookie: str, gate: Gate) -> list[Future[Answer]]:
+    """A reader, a writer and a touch, who wait at `gate` when they have loaded the session."""
+    return [
+        crowd.start("/read", cookie, loaded=gate),
+        crowd.start("/set", cookie, loaded=gate, written="x"),
+        crowd.start("/touch", cookie, loaded=gate),
+    ]
+
+
 def unharmed(number: int, reader: Answer, writer: Answer, toucher: Answer) -> bool:
     """Whether three requests in flight got the answers that they would have had anyhow."""
     data: dict[str, Any] = {"user": f"user-{number}"}
@@ -62,14 +73,7 @@ def revivals(site: Site, races: int = 1000) -> Counter[str]:
         for batch in range(races // BATCH):
             visitors = begin(crowd, BATCH)
             gate = site.gate(3 * BATCH, held=True)
-            flights = [
-                [
-                    crowd.start("/read", cookie, loaded=gate),
-                    crowd.start("/set", cookie, loaded=gate, written="x"),
-                    crowd.start("/touch", cookie, loaded=gate),
-                ]
-                for cookie, _ in visitors
-            ]
+            flights = [in_flight(crowd, cookie, gate) for cookie, _ in visitors]
             gate.wait_until_full()
             for number, visitor in enumerate(visitors):
                 end(site, crowd, visitor, WAYS[(batch + number) % len(WAYS)])
@@ -89,12 +93,7 @@ def revivals_in_a_draw(site: Site, races: int = 200) -> Counter[str]:
             visitors = begin(crowd, BATCH)
             gate = site.gate(4 * BATCH)
             flights = [
-                [
-                    crowd.start("/read", cookie, loaded=gate),
-                    crowd.start("/set", cookie, loaded=gate, written="x"),
-                    crowd.start("/touch", cookie, loaded=gate),
-                    crowd.start("/end", cookie, loaded=gate),
-                ]
+                [*in_flight(crowd, cookie, gate), crowd.start("/end", cookie, loaded=gate)]
                 for cookie, _ in visitors
             ]
             for number, futures in enumerate(flights):

@@ -54,9 +54,11 @@ class Database(Protocol):
     """One database; implemented in `postgresql.py` and `sqlite.py`, chosen in `engine.py`."""
 
     where: str
-    durability: str
-    replication: str
     """Completes the sentence "Your session is kept …"."""
+    durability: str
+    """Completes the sentence "What a page has shown you …"."""
+    replication: str
+    """Completes the sentence "It is copied …"."""
     survives_forks: bool
     """Whether a child may open connections while it has, unused, some of its parent's."""
     creation_isolation: Literal["READ COMMITTED", "SERIALIZABLE"]
