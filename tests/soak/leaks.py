@@ -18,9 +18,10 @@ SELECT pid, state FROM pg_stat_activity
 WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 LOCKS = """
-SELECT locktype, mode, count(*) FROM pg_locks
+SELECT locktype, mode, count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
 WHERE pid <> pg_backend_pid() AND locktype <> 'virtualxid'
-  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND datname = current_database() AND backend_type = 'client backend'
+  AND database = datid
 GROUP BY locktype, mode
 """
 

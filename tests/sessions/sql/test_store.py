@@ -241,7 +241,7 @@ def test_close_gives_back_every_connection_and_the_next_call_opens_one(
         def connections() -> int:
             row = other.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() "
-                "AND pid <> pg_backend_pid()"
+                "AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
             ).fetchone()
             assert row
             return int(row[0])
