@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from tests.harness.chromium import find_chromium
+from tests.harness.redis import find_server
 
 PACKAGES = {
     "nginx": "nginx-light",
@@ -50,8 +51,8 @@ def install(missing: Callable[[], list[str]], run: Run, *, apt: bool) -> list[st
 def missing_programs() -> list[str]:
     """The `PACKAGES` that this machine lacks."""
     path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    programs = [name for name in PACKAGES if name != "chromium"]
-    missing = [name for name in programs if shutil.which(name, path=path) is None]
+    missing = [name for name in ("nginx", "openssl") if shutil.which(name, path=path) is None]
+    missing += [] if find_server() else ["redis-server"]
     return missing + ([] if find_chromium() else ["chromium"])
 
 

@@ -1,5 +1,6 @@
-"""A real Redis."""
+"""A real Valkey or Redis."""
 
+import os
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
@@ -13,14 +14,22 @@ from tests.harness import Missing, free_port
 from tests.harness.process import Server
 
 
+def find_server() -> str | None:
+    """The program: what TEST_VALKEY_SERVER names, or else Valkey's, or else Redis's."""
+    named = os.environ.get("TEST_VALKEY_SERVER")
+    if named:
+        return shutil.which(named)
+    return shutil.which("valkey-server") or shutil.which("redis-server")
+
+
 class Redis(Server):
-    """Redis on 127.0.0.1, that forgets everything when it ends, unless told otherwise."""
+    """Valkey or Redis on 127.0.0.1, that forgets everything when it ends, unless told otherwise."""
 
     def __init__(self, directory: Path, *options: str) -> None:
         """`options`: further ones, such as "--appendonly", "yes"."""
-        program = shutil.which("redis-server")
+        program = find_server()
         if program is None:
-            raise Missing("Redis", "apt install redis-server, or brew install redis")
+            raise Missing("Redis", "apt install redis-server, or brew install valkey")
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         command = [program, "--port", str(self.port), "--bind", "127.0.0.1", "--daemonize", "no"]
@@ -75,5 +84,5 @@ class Redis(Server):
 
 
 def start_redis(directory: Path, *options: str) -> Redis:
-    """A Redis that answers; its log is in `directory`."""
+    """A server that answers; its log is in `directory`."""
     return Redis(directory, *options).start()

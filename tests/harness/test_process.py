@@ -17,7 +17,7 @@ from tests.harness.nginx import start_nginx
 from tests.harness.observing import gone
 from tests.harness.postgres import start_postgres
 from tests.harness.process import Server, ServerError, living
-from tests.harness.redis import start_redis
+from tests.harness.redis import find_server, start_redis
 from tests.harness.skipping import started
 
 
@@ -64,7 +64,7 @@ def test_a_server_that_ignores_the_request_to_end_is_ended_by_force(tmp_path: Pa
 def test_a_server_outlives_the_thread_that_started_it(tmp_path: Path) -> None:
     servers: list[Server] = []
     thread = threading.Thread(target=lambda: servers.append(start_redis(tmp_path)))
-    if shutil.which("redis-server"):
+    if find_server():
         thread.start()
         thread.join()
     else:

@@ -6,12 +6,25 @@ import pytest
 
 from tests.harness import listening
 from tests.harness.observing import answer, gone
-from tests.harness.redis import start_redis
+from tests.harness.redis import find_server, start_redis
 from tests.harness.skipping import started
 
-pytestmark = pytest.mark.servers
+
+def test_valkey_is_taken_before_redis_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("TEST_VALKEY_SERVER", raising=False)
+    assert find_server() is None
+    for name in ("redis-server", "valkey-server"):
+        program = tmp_path / name
+        program.touch(mode=0o755)
+        assert find_server() == str(program)
+    monkeypatch.setenv("TEST_VALKEY_SERVER", "redis-server")
+    assert find_server() == str(tmp_path / "redis-server")
 
 
+@pytest.mark.servers
 def test_redis_starts_pauses_and_stops(tmp_path: Path) -> None:
     with started(start_redis, tmp_path) as server:
         pid = server.pid
@@ -26,6 +39,7 @@ def test_redis_starts_pauses_and_stops(tmp_path: Path) -> None:
     assert not listening(server.port)
 
 
+@pytest.mark.servers
 def test_redis_starts_again_empty_at_the_same_url(tmp_path: Path) -> None:
     with started(start_redis, tmp_path) as server:
         url, pid = server.url, server.pid
