@@ -132,12 +132,16 @@ class Pruner(threading.Thread):
             deleted = store.prune_batch(now, limit)
             for each in deleted:
                 if each.owner != RESERVED_OWNER:
-                    self._tell.session(SessionEnded, each.id, each.owner, reason=self._reason(each))
+                    self._tell.session(
+                        SessionEnded, each.id, each.owner, reason=self._reason(each, now)
+                    )
             return len(deleted)
 
         return prune
 
-    def _reason(self, ended: SessionSummary) -> EndReason:
+    def _reason(self, ended: SessionSummary, now: datetime) -> EndReason:
+        if ended.expires_at is None or ended.expires_at > now:
+            return EndReason.REVOKED  # by a store that had lost whose it was
         lifetime = self._lifetime if ended.lifetime is None else ended.lifetime
         if lifetime and ended.expires_at == ended.created_at + timedelta(seconds=lifetime):
             return EndReason.ABSOLUTE

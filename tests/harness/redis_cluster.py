@@ -39,6 +39,11 @@ class Node(Redis):
     def id(self) -> str:
         return str(self.run("CLUSTER", "MYID").decode())
 
+    def cut_off(self) -> None:
+        """Let no replica follow from now on; whoever else is connected notices nothing."""
+        self.run("ACL", "SETUSER", "default", "-psync", "-sync")
+        self.run("CLIENT", "KILL", "TYPE", "replica")
+
     def info(self) -> dict[str, Any]:
         with redis.Redis(port=self.port) as client:
             found: dict[str, Any] = client.info()
@@ -115,6 +120,21 @@ class Cluster:
                         self.move(key_slot(key), source, target, masters)
                     moved += 1
         return moved
+
+    def fail_over(self, master: Node) -> Node:
+        """Kill a master, and return the one that takes its place."""
+        replica = self.replica_of(master)
+        master.kill()
+        assert until(lambda: replica.info()["role"] == "master")
+        return replica
+
+    def replica_of(self, master: Node) -> Node:
+        """Return the replica of a master, as it is now."""
+        return next(
+            node
+            for node in self.nodes
+            if node.running and node.info().get("master_port") == master.port
+        )
 
     def flush(self) -> None:
         """Remove all keys."""

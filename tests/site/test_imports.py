@@ -298,16 +298,20 @@ IMPORTS = {
     "sessions.valkey.store": {
         "sessions.owner_store", "sessions.store", "sessions.valkey.client",
         "sessions.valkey.keys", "sessions.valkey.locking", "sessions.valkey.owners",
-        "sessions.valkey.rows", "sessions.valkey.scanning", "sessions.valkey.scripts",
-        "sessions.valkey.sessions", "sessions.valkey.settings", "sessions.valkey.transaction",
+        "sessions.valkey.pruning", "sessions.valkey.rows", "sessions.valkey.scanning",
+        "sessions.valkey.scripts", "sessions.valkey.sessions", "sessions.valkey.settings",
+        "sessions.valkey.transaction",
     },
     "sessions.valkey.transaction": {
         "sessions.store", "sessions.valkey.owners", "sessions.valkey.sessions",
     },
+    "sessions.valkey.pruning": {
+        "sessions.store", "sessions.valkey.owners", "sessions.valkey.rows",
+        "sessions.valkey.scanning", "sessions.valkey.sessions",
+    },
     "sessions.valkey.scanning": {
         "sessions.own", "sessions.owner_store", "sessions.store", "sessions.valkey.client",
-        "sessions.valkey.keys", "sessions.valkey.owners", "sessions.valkey.rows",
-        "sessions.valkey.sessions",
+        "sessions.valkey.keys", "sessions.valkey.rows",
     },
     "sessions.valkey.owners": {
         "sessions.own", "sessions.store", "sessions.valkey.client", "sessions.valkey.keys",
@@ -321,9 +325,10 @@ IMPORTS = {
         "sessions.store", "sessions.valkey.scripts", "sessions.waiting",
     },
     "sessions.valkey.client": {
-        "sessions.breaker", "sessions.forks", "sessions.store", "sessions.valkey.scripts",
-        "sessions.valkey.settings",
+        "sessions.breaker", "sessions.forks", "sessions.store", "sessions.valkey.nodes",
+        "sessions.valkey.scripts", "sessions.valkey.settings",
     },
+    "sessions.valkey.nodes": set(),
     "sessions.valkey.keys": {"sessions.valkey.rows"},
     "sessions.valkey.rows": {"sessions.store"},
     "sessions.valkey.scripts": set(),

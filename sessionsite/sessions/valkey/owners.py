@@ -13,7 +13,10 @@ stale, and goes at the next look.
   than the rest.
 - A row is deleted first, and its id is removed after that.
 
-A process that dies in between leaves an id without a row, never a row without its id.
+A process that dies in between leaves an id without a row, never a row without its id. A server may:
+one that has lost its last writes, at a failover, has lost the id of a session whose row is on
+another, or has a row again whose id was removed. **The set is right then**: pruning ends a session
+that its owner's set does not name (`pruning.py`), since nobody could end it through the owner.
 """
 
 from collections.abc import Sequence
@@ -26,7 +29,7 @@ from . import scripts
 from .client import Client
 from .keys import Keys
 from .locking import Patience
-from .rows import HEAD_BYTES, unpack
+from .rows import HEAD_BYTES, encoded, unpack_head
 from .scripts import HELD
 
 RESERVED, LAPSED = 30, 90  # seconds
@@ -57,7 +60,7 @@ class Owners:
         if owner is None or owner == RESERVED_OWNER:  # marks of ours, which nobody asks for
             return ""
         keys = self._keys.owner(owner)
-        answer = self._client.script(scripts.RESERVE, keys, id, token, self._lease)
+        answer = self._client.script(scripts.RESERVE, keys, encoded(id), token, self._lease)
         if answer == HELD:
             raise LapsedError("the owner's lock has lapsed")
         now, size = answer
@@ -77,25 +80,33 @@ class Owners:
         found, stale = [], []
         for id_, reserved, row in zip(ids, pairs[1::2], rows, strict=True):
             try:
-                record = None if row is None else unpack(row, id_)
+                record = None if row is None else unpack_head(row, id_)
             except MalformedRecordError:
                 continue
             if record is not None and record.owner == owner:
                 found.append(record)
             else:
-                stale += [id_, reserved]
+                stale += [encoded(id_), reserved]
         if stale:
             with suppress(StoreError):  # the next look does it
                 keys = self._keys.owner(owner)
                 self._client.script(scripts.FORGET, keys, 1000 * LAPSED, *stale)
         return found
 
-    def forget(self, owner: str | None, ids: Sequence[str]) -> None:
+    def unnamed(self, records: Sequence[Record]) -> list[Record]:
+        """Return those whose owner's set does not name them, though it must."""
+        pairs = [(self._set_of(each), encoded(each.id)) for each in records]
+        scores = self._client.commands([(key, ("ZSCORE", key, id_)) for key, id_ in pairs])
+        return [each for each, score in zip(records, scores, strict=True) if score is None]
+
+    def forget(self, records: Sequence[Record]) -> None:
         """Remove the ids of sessions whose rows are deleted, if that can be done now."""
-        if owner is not None and owner != RESERVED_OWNER and ids:
-            ids_key, _ = self._keys.owner(owner)
-            with suppress(StoreError):
-                self._client.command("ZREM", ids_key, *ids, key=ids_key)
+        owned = [(self._set_of(each), encoded(each.id)) for each in records if is_owned(each)]
+        with suppress(StoreError):
+            self._client.commands([(key, ("ZREM", key, id_)) for key, id_ in owned])
+
+    def _set_of(self, record: Record) -> bytes:
+        return self._keys.owner(record.owner or "")[0]
 
     def lock(self, owner: str, token: str) -> None:
         """Wait for the owner's lock, and hold it. Raises `StoreBusyError`."""
@@ -107,6 +118,11 @@ class Owners:
     def release(self, owner: str, token: str) -> None:
         """End our lock."""
         self._client.script(scripts.RELEASE, self._keys.owner(owner), token)
+
+
+def is_owned(record: Record) -> bool:
+    """Return whether an owner's set has to name the session."""
+    return record.owner is not None and record.owner != RESERVED_OWNER
 
 
 def in_order(records: Sequence[Record], now: datetime) -> list[Record]:

@@ -91,6 +91,14 @@ def unpack(row: bytes, id: str) -> Record:
     return record
 
 
+def unpack_head(row: bytes, id: str) -> Record:
+    """Return the record of a row, or of its first `HEAD_BYTES`, without the payload.
+
+    Raises `MalformedRecordError`.
+    """
+    return unpack(b"\n".join([*row.split(b"\n", 5)[:5], b""]), id)
+
+
 def has_expired(row: bytes, now: str) -> bool:
     """Return whether a row, or its beginning, has an end that is not after `now`, in digits."""
     lines = row.split(b"\n", 2)

@@ -10,30 +10,23 @@ from ..owner_store import SessionCounts
 from ..store import MalformedRecordError, Record
 from .client import Client
 from .keys import Keys
-from .owners import Owners
-from .rows import HEAD_BYTES, digits, has_expired, unpack
-from .sessions import Sessions
+from .rows import HEAD_BYTES, digits, has_expired, unpack_head
 
 
 class Scanner:
     """Goes through the rows of all sessions; those that come or go meanwhile may be left out.
 
-    While a cluster moves slots, a row may be seen twice. What is deleted is counted once all the
-    same, by the script that deletes it.
+    While a cluster moves slots, a row may be seen twice.
     """
 
-    def __init__(self, client: Client, keys: Keys, sessions: Sessions, owners: Owners) -> None:
+    def __init__(self, client: Client, keys: Keys) -> None:
         self._client = client
         self._keys = keys
-        self._sessions = sessions
-        self._owners = owners
-        # Where the last batch of a pruning has stopped, so that the next goes on there.
-        self._stopped: list[tuple[list[bytes], Iterator[list[bytes]]]] = []
 
     def live(self, now: datetime) -> Iterator[list[Record]]:
         """Yield the sessions that have not expired, page by page, without their payloads."""
-        for page in self._pages():
-            records = [self._record(key, row) for key, row in page]
+        for page in self.pages():
+            records = [record_of(*each) for each in page]
             yield [
                 each
                 for each in records
@@ -54,11 +47,11 @@ class Scanner:
         """Count all rows."""
         live = expired = owned = 0
         owners = set()
-        for page in self._pages():
-            for key, row in page:
+        for page in self.pages():
+            for id_, row in page:
                 over = has_expired(row, digits(now))
                 expired += over
-                record = self._record(key, row)
+                record = record_of(id_, row)
                 if record is None or record.owner == RESERVED_OWNER:
                     continue
                 live += not over
@@ -67,54 +60,20 @@ class Scanner:
                     owners.add(record.owner)
         return SessionCounts(live=live, expired=expired, owned=owned, owners=len(owners))
 
-    def prune(self, now: datetime, limit: int) -> list[Record | None]:
-        """Delete up to `limit` expired rows; return them, None for one that makes no record."""
-        pruned: list[Record | None] = []
-        try:
-            rest, scan = self._stopped.pop()
-        except IndexError:
-            rest, scan = [], self._client.scan(self._keys.pattern)
-            again = False
-        else:
-            again = True  # what is before that place may have expired since
-        while True:
-            for keys in chain([rest], scan):
-                left = self._prune(keys, now, limit, pruned)
-                if left:
-                    self._stopped.append((left, scan))
-                    return pruned
-            if not again:
-                return pruned
-            rest, scan, again = [], self._client.scan(self._keys.pattern), False
-
-    def _prune(
-        self, keys: list[bytes], now: datetime, limit: int, pruned: list[Record | None]
-    ) -> list[bytes]:
-        """Delete those of the rows that have expired; return what is left when `pruned` is full."""
-        rows = self._client.read(keys, HEAD_BYTES)
-        due = [
-            key
-            for key, row in zip(keys, rows, strict=True)
-            if row is not None and has_expired(row, digits(now))
-        ]
-        for number, key in enumerate(due):
-            if len(pruned) >= limit:
-                return due[number:]
-            row = self._sessions.prune(self._keys.id_of(key), now)
-            if row is not None:
-                record = self._record(key, row)
-                pruned.append(record)
-                if record is not None:
-                    self._owners.forget(record.owner, [record.id])
-        return []
-
-    def _pages(self) -> Iterator[list[tuple[bytes, bytes]]]:
+    def pages(self) -> Iterator[list[tuple[str, bytes]]]:
+        """Yield ids and rows, page by page, without the ends of long payloads."""
         for keys in self._client.scan(self._keys.pattern):
             rows = self._client.read(keys, HEAD_BYTES)
-            yield [(key, row) for key, row in zip(keys, rows, strict=True) if row is not None]
+            yield [
+                (self._keys.id_of(key), row)
+                for key, row in zip(keys, rows, strict=True)
+                if row is not None
+            ]
 
-    def _record(self, key: bytes, row: bytes) -> Record | None:
-        try:
-            return unpack(row, self._keys.id_of(key))
-        except MalformedRecordError:
-            return None
+
+def record_of(id: str, row: bytes) -> Record | None:
+    """Return the record of a row, None if it makes none."""
+    try:
+        return unpack_head(row, id)
+    except MalformedRecordError:
+        return None

@@ -111,7 +111,8 @@ if not ends or ends == '' or ends > ARGV[1] then return 0 end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 0 end
 redis.call('DEL', KEYS[1])
 return row
-"""
+""",
+    writes=False,  # a row that a failover brings back has expired all the same
 )
 
 # Our token. Of the lock alone.

@@ -1,11 +1,12 @@
 """One session's row on the server: read, locked, written."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any
 
-from ..store import Record, RecordExistsError, StoreError
+from ..store import MalformedRecordError, Record, RecordExistsError, StoreError
 from . import scripts
-from .client import Client
+from .client import Client, WrongTypeError
 from .keys import Keys
 from .locking import Patience
 from .rows import changing, digits, encoded, has_expired, pack, unpack
@@ -45,7 +46,8 @@ class Sessions:
 
     def load(self, id: str, now: datetime) -> Record | None:
         row, _ = self._keys.session(id)
-        found = self._client.command("GET", row, key=row)
+        with _malformed(id):
+            found = self._client.command("GET", row, key=row)
         if found is None or has_expired(found, digits(now)):
             return None
         return unpack(found, id)
@@ -72,9 +74,11 @@ class Sessions:
         Raises `MalformedRecordError`; the lock is then nobody's.
         """
         keys = self._keys.session(id)
-        row = self._patience.until_free(
-            id, lambda: self._client.script(scripts.LOCK, keys, digits(now), token, self._lease)
-        )
+        args = (digits(now), token, self._lease)
+        with _malformed(id):
+            row = self._patience.until_free(
+                id, lambda: self._client.script(scripts.LOCK, keys, *args)
+            )
         if not isinstance(row, bytes):
             return None
         try:
@@ -105,13 +109,32 @@ class Sessions:
     def delete(self, id: str) -> bytes | None:
         """Remove the row, whatever it is, and return it."""
         row, _ = self._keys.session(id)
-        found: bytes | None = self._client.write("GETDEL", row, key=row)
+        try:
+            found: bytes | None = self._client.write("GETDEL", row, key=row)
+        except WrongTypeError:
+            found = b"" if self._client.write("DEL", row, key=row) else None
         return found
 
-    def prune(self, id: str, now: datetime) -> bytes | None:
-        """Remove the row if it has expired, and return it."""
-        row: Any = self._client.script(scripts.PRUNE, self._keys.session(id), digits(now))
-        return row if isinstance(row, bytes) else None
+    def prune(self, ids: Sequence[str], now: datetime) -> list[tuple[str, bytes]]:
+        """Remove those of the rows that have expired; return their ids, and the rows."""
+        calls = [(self._keys.session(each), (digits(now),)) for each in ids]
+        rows = self._client.scripts(scripts.PRUNE, calls)
+        return [(id_, row) for id_, row in zip(ids, rows, strict=True) if isinstance(row, bytes)]
+
+    def drop(self, records: Sequence[Record]) -> list[Record]:
+        """Remove those of the rows that are still what they were when read; return these."""
+        calls = [(self._keys.session(each.id), ("", each.version, "", "", "")) for each in records]
+        answers = self._client.scripts(scripts.WRITE, calls)
+        return [each for each, answer in zip(records, answers, strict=True) if answer == DONE]
+
+
+@contextmanager
+def _malformed(id: str) -> Iterator[None]:
+    """Take what is no text for a row that makes no record."""
+    try:
+        yield
+    except WrongTypeError as exc:
+        raise MalformedRecordError(f"the row of session {id}: {exc}") from exc
 
 
 def _life(record: Record, now: datetime) -> str | int:

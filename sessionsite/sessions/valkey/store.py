@@ -24,6 +24,7 @@ from .client import Client
 from .keys import Keys
 from .locking import Patience, new_token
 from .owners import Owners, in_order
+from .pruning import Pruning
 from .rows import unpack
 from .scanning import Scanner
 from .sessions import Sessions
@@ -57,7 +58,8 @@ class ValkeyStore(OwnerStore):
         patience = Patience(settings.timeout, settings.max_waiting)
         self._sessions = Sessions(self.client, self.keys, patience, settings.timeout)
         self._owners = Owners(self.client, self.keys, patience, settings.timeout)
-        self._scanner = Scanner(self.client, self.keys, self._sessions, self._owners)
+        self._scanner = Scanner(self.client, self.keys)
+        self._pruning = Pruning(self._scanner, self._sessions, self._owners)
         self._inside: dict[int, OwnerTransaction] = {}  # by the thread
 
     def create(self, record: Record) -> None:
@@ -105,7 +107,7 @@ class ValkeyStore(OwnerStore):
         latest = self._owners.reserve(new.owner, old.id) if new and gets_owner else ""
         done = self._sessions.write(old, new, now, token, latest)
         if done and new is None:
-            self._owners.forget(old.owner, [old.id])
+            self._owners.forget([old])
         return done
 
     def _release(self, id: str, token: str) -> None:
@@ -118,14 +120,15 @@ class ValkeyStore(OwnerStore):
         row = self._sessions.delete(id)
         if row is not None:
             with suppress(MalformedRecordError):
-                self._owners.forget(unpack(row, id).owner, [id])
+                self._owners.forget([unpack(row, id)])
         return row is not None
 
     def prune(self, now: datetime, limit: int) -> int:
-        return len(self._scanner.prune(now, limit))
+        """Remove rows that have expired, and live ones that their owner's set does not name."""
+        return len(self._pruning.prune(now, limit))
 
     def prune_batch(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
-        pruned = self._scanner.prune(now, limit)
+        pruned = self._pruning.prune(now, limit)
         return [SessionSummary.of(each) for each in pruned if each is not None]
 
     def connections(self) -> Connections | None:

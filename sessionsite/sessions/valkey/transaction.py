@@ -147,7 +147,7 @@ class OwnerTransaction:
                 self._sessions.delete(id_)
             elif held.new is None and held.old is not None:
                 held.stored = self._sessions.write(held.old, None, held.now, self._token)
-                self._owners.forget(held.old.owner, [id_] if held.stored else [])
+                self._owners.forget([held.old] if held.stored else [])
         return True
 
     def _write(self, held: _Held, new: Record, latest: str) -> bool:

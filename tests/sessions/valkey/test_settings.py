@@ -9,7 +9,8 @@ from sessionsite.sessions.cookie import session_factory_from_settings as cookie_
 from sessionsite.sessions.server import session_factory_from_settings as server_factory
 from sessionsite.sessions.server.factory import ServerSessionFactory
 from sessionsite.sessions.valkey import ValkeyStore, valkey_settings
-from tests.docs.blocks import SECRET, settings_of, take_one
+from tests.docs.blocks import SECRET, blocks, settings_of, take_one
+from tests.harness.redis import ALLOWED
 
 NAME = "sessionsite.sessions.valkey.session_factory_from_settings"
 DOCUMENTED = take_one("valkey.md", "On Valkey or Redis", "ini")
@@ -26,6 +27,11 @@ def test_the_lines_of_the_document_make_the_factory() -> None:
     assert isinstance(factory, ServerSessionFactory)
     assert isinstance(factory.store, ValkeyStore)
     assert factory.store.settings.urls == ("redis://127.0.0.1:6379/0",)
+
+
+def test_the_tests_user_has_the_commands_of_the_document() -> None:
+    (rule,) = [each for each in blocks("valkey.md") if "ACL SETUSER" in each.code]
+    assert rule.code.split()[6:] == ALLOWED.split()
 
 
 @pytest.mark.parametrize(

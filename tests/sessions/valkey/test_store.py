@@ -20,7 +20,7 @@ from sessionsite.sessions import (
     StoreBusyError,
     StoreError,
 )
-from sessionsite.sessions.valkey import ValkeyStore, client
+from sessionsite.sessions.valkey import ValkeyStore, nodes
 from sessionsite.sessions.valkey import owners as owners_module
 from sessionsite.sessions.valkey.locking import Waiter
 from sessionsite.testing import START, record
@@ -332,7 +332,7 @@ def test_the_server_itself_drops_a_row_a_day_after_its_end(
 def test_all_pages_of_keys_are_looked_at(
     store: ValkeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "PAGE", 2)
+    monkeypatch.setattr(nodes, "PAGE", 2)
     for number in range(50):
         store.create(record(str(number), expires_at=START))
     assert store.counts(START).expired == 50
