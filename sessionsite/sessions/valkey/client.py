@@ -98,7 +98,8 @@ class Client(forks.Forked):
 
     def read(self, keys: Sequence[bytes], size: int) -> list[bytes | None]:
         """Return the first `size` bytes of each value, None for none, in few round trips."""
-        found = self.commands([(key, ("GETRANGE", key, 0, size - 1)) for key in keys])
+        last = str(size - 1).encode()  # encoded here once, and not by the client for each key
+        found = self.commands([(key, ("GETRANGE", key, b"0", last)) for key in keys])
         return [value or None for value in found]
 
     def commands(self, commands: Sequence[Command]) -> list[Any]:

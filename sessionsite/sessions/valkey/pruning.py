@@ -12,11 +12,14 @@ from datetime import datetime
 
 from ..store import Record
 from .owners import Owners, is_owned
-from .rows import digits, has_expired
+from .rows import digits, has_expired, pack
 from .scanning import Scanner, record_of
 from .sessions import Sessions
 
 log = logging.getLogger(__name__)
+
+Pruned = tuple[str, bytes]
+"""An id, and the row that was deleted."""
 
 
 @dataclass(slots=True)
@@ -38,12 +41,12 @@ class Pruning:
         self._owners = owners
         self._stopped: list[_Walk] = []
 
-    def prune(self, now: datetime, limit: int) -> list[Record | None]:
-        """Delete up to `limit` rows; return them, None for one that makes no record.
+    def prune(self, now: datetime, limit: int) -> list[Pruned]:
+        """Delete up to `limit` rows, and return them, without the ends of long payloads.
 
         What a cluster moves meanwhile may be seen twice; the script that deletes it counts it once.
         """
-        pruned: list[Record | None] = []
+        pruned: list[Pruned] = []
         for walk in self._walks(now):
             while True:
                 while walk.expired or walk.unnamed:
@@ -74,17 +77,15 @@ class Pruning:
         for id_, row in page:
             if has_expired(row, digits(now)):
                 walk.expired.append(id_)
-            elif b'"owner":' in row:  # most have none, and are not taken apart
-                record = record_of(id_, row)
-                if record is not None and is_owned(record):
-                    owned.append(record)
+            elif record := _owned(id_, row):
+                owned.append(record)
         walk.unnamed += self._owners.unnamed(owned)
 
-    def _delete(self, walk: _Walk, now: datetime, limit: int) -> list[Record | None]:
+    def _delete(self, walk: _Walk, now: datetime, limit: int) -> list[Pruned]:
         expired, walk.expired = walk.expired[:limit], walk.expired[limit:]
         if expired:
-            pruned = [record_of(*each) for each in self._sessions.prune(expired, now)]
-            self._owners.forget([each for each in pruned if each is not None])
+            pruned = self._sessions.prune(expired, now)
+            self._owners.forget([record for each in pruned if (record := _owned(*each))])
             return pruned
         unnamed, walk.unnamed = walk.unnamed[:limit], walk.unnamed[limit:]
         ended = self._sessions.drop(unnamed)
@@ -94,4 +95,10 @@ class Pruning:
                 "part of what it had: %s",
                 " ".join(each.id for each in ended),
             )
-        return [*ended]
+        return [(each.id, pack(each)) for each in ended]
+
+
+def _owned(id: str, row: bytes) -> Record | None:
+    """Return the record of a row that an owner's set has to name; most are not taken apart."""
+    record = record_of(id, row) if b'"owner":' in row else None
+    return record if record is not None and is_owned(record) else None

@@ -117,7 +117,8 @@ class Sessions:
 
     def prune(self, ids: Sequence[str], now: datetime) -> list[tuple[str, bytes]]:
         """Remove those of the rows that have expired; return their ids, and the rows."""
-        calls = [(self._keys.session(each), (digits(now),)) for each in ids]
+        time = digits(now).encode()
+        calls = [(self._keys.session(each), (time,)) for each in ids]
         rows = self._client.scripts(scripts.PRUNE, calls)
         return [(id_, row) for id_, row in zip(ids, rows, strict=True) if isinstance(row, bytes)]
 

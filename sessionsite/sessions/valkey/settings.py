@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl, urlsplit
 
+from redis import ConnectionPool, RedisError
+
 from ..ini import BOOLEANS, Kind, SettingsReader, key, text, whole, words
 
 PREFIX: Final = "session."
@@ -92,6 +94,9 @@ def valkey_settings(settings: Mapping[str, Any]) -> ValkeySettings:
         read.refuse("valkey.url", _URL, show=False)
     if len(values["urls"]) > 1 and values["cluster"] is False:
         read.refuse("valkey.cluster", "give true, since session.valkey.url names several nodes")
+    several = len(values["urls"]) > 1 or values["cluster"] is True
+    if several and any(urlsplit(url).path.strip("/0") for url in values["urls"]):
+        read.refuse("valkey.url", "a cluster has no number but 0: leave it out", show=False)
     return ValkeySettings(**values)
 
 
@@ -102,10 +107,17 @@ def _checked(url: str) -> str:
     options = [name for name, _ in parse_qsl(parts.query, keep_blank_values=True)]
     if (
         not parts.hostname
+        or "," in parts.hostname  # several are separated by white space
         or (number and not number.isdecimal())
         or parts.scheme not in _SCHEMES
         or parts.port == 0  # and another that is no port raises
         or not all(name.startswith("ssl_") for name in options)
     ):
         raise ValueError
-    return parts._replace(scheme=_SCHEMES[parts.scheme]).geturl()
+    known = parts._replace(scheme=_SCHEMES[parts.scheme]).geturl()
+    pool = ConnectionPool.from_url(known)
+    try:
+        pool.make_connection()  # connects to nothing, and knows which `ssl_` options there are
+    except (TypeError, RedisError) as exc:
+        raise ValueError from exc
+    return known

@@ -26,7 +26,7 @@ from .locking import Patience, new_token
 from .owners import Owners, in_order
 from .pruning import Pruning
 from .rows import unpack
-from .scanning import Scanner
+from .scanning import Scanner, record_of
 from .sessions import Sessions
 from .settings import ValkeySettings
 from .transaction import OwnerTransaction
@@ -128,7 +128,7 @@ class ValkeyStore(OwnerStore):
         return len(self._pruning.prune(now, limit))
 
     def prune_batch(self, now: datetime, limit: int) -> Sequence[SessionSummary]:
-        pruned = self._pruning.prune(now, limit)
+        pruned = [record_of(*each) for each in self._pruning.prune(now, limit)]
         return [SessionSummary.of(each) for each in pruned if each is not None]
 
     def connections(self) -> Connections | None:

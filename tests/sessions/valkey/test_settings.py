@@ -50,7 +50,9 @@ def test_a_url_may_have_either_name(url: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "url",
     ["host:6379", "http://host", "redis://", "redis://host/zero", "redis://host:0",
-     "redis://host:x", "redis://host?timeout=3", "redis://[host", "redis://u:secret@host/a"],
+     "redis://host:x", "redis://host?timeout=3", "redis://[host", "redis://u:secret@host/a",
+     "rediss://host?ssl_bogus=1", "redis://host?ssl_ca_certs=/ca.pem", "rediss://h?ssl_cert_reqs=x",
+     "unix:///run/valkey.sock", "redis://host,other"],
 )  # fmt: skip
 def test_another_url_is_refused_without_being_shown(url: str) -> None:
     with pytest.raises(ConfigurationError, match=r"session\.valkey\.url: give valkey://") as error:
@@ -66,6 +68,8 @@ def test_another_url_is_refused_without_being_shown(url: str) -> None:
         ({"prefix": "x" * 65}, r"session\.valkey\.prefix"),
         ({"cluster": "maybe"}, r"session\.valkey\.cluster = 'maybe': give true or false, or auto"),
         ({"url": "redis://a redis://b", "cluster": "no"}, r"session\.valkey\.cluster.*several"),
+        ({"url": "redis://a/1 redis://b"}, r"session\.valkey\.url: a cluster has no number but 0"),
+        ({"url": "redis://a/1", "cluster": "yes"}, r"session\.valkey\.url: a cluster has no num"),
         ({"tiemout": "3"}, r"session\.valkey\.tiemout: is not a setting: did you mean"),
         ({"timeout": "0"}, r"session\.valkey\.timeout = '0'"),
     ],
