@@ -121,6 +121,13 @@ class Cluster:
                     moved += 1
         return moved
 
+    def join(self, node: Node) -> None:
+        """Let a further node, which has no slots, be one of the cluster; it is not started here."""
+        self.nodes[0].run("CLUSTER", "MEET", "127.0.0.1", str(node.port), str(node.bus))
+        assert until(lambda: b"cluster_state:ok" in node.run("CLUSTER", "INFO"))
+        for each in self.nodes:
+            assert until(lambda each=each: node.id in each.run("CLUSTER", "NODES").decode())  # type: ignore[misc]
+
     def fail_over(self, master: Node) -> Node:
         """Kill a master, and return the one that takes its place."""
         replica = self.replica_of(master)

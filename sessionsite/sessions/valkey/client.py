@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 
 import redis
 from redis.backoff import NoBackoff
-from redis.cluster import RedisCluster
 from redis.retry import Retry
 
 from .. import forks
@@ -214,7 +213,7 @@ class Client(forks.Forked):
             of_first = client.connection_pool.connection_kwargs
             client.close()
             named = ("username", "password", *(k for k in of_first if k.startswith("ssl_")))
-            client = RedisCluster(
+            client = nodes.Cluster(
                 startup_nodes=[nodes.node_of(url) for url in urls],
                 retry=retry,
                 require_full_coverage=False,  # what is on the other masters is served

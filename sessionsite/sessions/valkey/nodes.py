@@ -7,11 +7,29 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
-from redis.cluster import ClusterNode, RedisCluster
+from redis.cluster import PRIMARY, ClusterNode, RedisCluster
 from redis.crc import key_slot
 
 PAGE = 1000
 """About how many keys one answer to SCAN names."""
+
+
+class Cluster(RedisCluster):
+    """Finds a node as well that was added since, and has no slot yet: a key may be there by now.
+
+    redis-py asks for it when it is redirected (ASK), and fails where there is none.
+    """
+
+    def get_node(
+        self, host: str | None = None, port: int | None = None, node_name: str | None = None
+    ) -> Any:
+        known = self.nodes_manager.get_node(host, port, node_name)
+        if known is not None:
+            return known
+        name = node_name or f"{host}:{port}"
+        address, _, number = name.rpartition(":")
+        node: Any = ClusterNode
+        return self.nodes_manager.nodes_cache.setdefault(name, node(address, int(number), PRIMARY))
 
 
 def node_of(url: str) -> ClusterNode:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -69,6 +70,25 @@ def test_a_new_session_goes_to_where_its_slot_is_moved(
     assert store.load("id-a", START) == record()
     assert store.delete("id-a")
     cluster.move(slot, source, target, cluster.masters)
+
+
+def test_a_row_on_its_way_to_a_node_that_was_added_since_is_found(
+    cluster: Cluster, store: ValkeyStore, tmp_path: Path
+) -> None:
+    store.create(record(owner="user:42"))
+    slot, source, target = place(cluster, store, "id-a")
+    with Node(tmp_path).start() as added:
+        cluster.join(added)
+        cluster.begin_move(slot, source, added)
+        where = ("127.0.0.1", str(added.port), "", "0", "5000")
+        source.run("MIGRATE", *where, "KEYS", store.keys.session("id-a")[0])
+        assert store.load("id-a", START) is not None
+        assert len(store.sessions_of("user:42", START)) == 1
+        added.run("FLUSHALL")
+        for node in (added, source, target):
+            node.run("CLUSTER", "SETSLOT", str(slot), "NODE", source.id)
+        for node in cluster.nodes:
+            node.run("CLUSTER", "FORGET", added.id)
 
 
 def test_a_row_that_stays_on_its_way_is_an_error_in_time(
