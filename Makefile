@@ -12,7 +12,7 @@ PYTEST = -m pytest -n auto --dist worksteal
 .PHONY: help serve check test test-all fuzz soak matrix lint format coverage docs screenshots
 .PHONY: constraints release clean
 .PHONY: bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries
-.PHONY: bench-metrics bench-scale bench-visit races
+.PHONY: bench-metrics bench-scale bench-valkey bench-visit races
 
 help:
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -76,6 +76,7 @@ BENCHMARK_bench-care = store.care
 BENCHMARK_bench-libraries = libraries
 BENCHMARK_bench-metrics = metrics
 BENCHMARK_bench-scale = scale
+BENCHMARK_bench-valkey = valkey
 BENCHMARK_bench-visit = visit
 BENCHMARK_races = races
 
@@ -87,10 +88,11 @@ bench-growth: ## the store on tables of up to ten million rows
 bench-care: ## what to set on the table, and how to get its space back
 bench-libraries: ## what we do by hand beside the libraries that could do it
 bench-scale: ## what more visitors, processes and rows need, predicted and measured
+bench-valkey: ## what a cluster of Valkey or Redis loses in a failover, and how long pruning takes there
 bench-visit: ## a visit in one thread without a server; ARGS="--against DIR" beside another checkout
 bench-metrics: ## the metrics of a run with an outage, drawn: docs/metrics.svg
 races: ## the races that sessions lose, here and in the peers
-bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries bench-metrics bench-scale bench-visit races: $(VENV)/.test
+bench bench-quick bench-memory bench-store bench-growth bench-care bench-libraries bench-metrics bench-scale bench-valkey bench-visit races: $(VENV)/.test
 	$(BIN)/python -m benchmarks.$(BENCHMARK_$@) $(ARGS)
 
 $(VENV)/.venv:

@@ -4,7 +4,7 @@ import os
 import platform
 import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from importlib.metadata import version
@@ -40,17 +40,22 @@ def said(*command: str) -> str:
 
 def description(server: Postgres) -> str:
     """The date, the commit, the machine and the versions, as two lines of Markdown."""
-    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-    commit = said("git", "-C", str(ROOT), "describe", "--always", "--dirty=, changed since")
     with server.connect() as connection:
         (postgres,) = connection.execute("SHOW server_version").fetchone() or ("?",)
-    packages = [f"{name} {version(name)}" for name in PACKAGES]
+    node = said("node", "--version")
+    return described(f"PostgreSQL {postgres.split()[0]}, Node {node}", PACKAGES)
+
+
+def described(servers: str, packages: Sequence[str]) -> str:
+    """The same; `servers`: what they are, and their versions."""
+    model = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    commit = said("git", "-C", str(ROOT), "describe", "--always", "--dirty=, changed since")
+    versions = [f"{name} {version(name)}" for name in packages]
     return (
         f"{date.today().isoformat()}, commit {commit}, {os.cpu_count()} cores "
         f"({model[1] if model else platform.machine()}), "
         f"{psutil.virtual_memory().total / 2**30:.0f} GiB of memory, load {LOAD:.1f} at the start, "
         f"{platform.platform()}.\n"
         f"Python {platform.python_version()}, built {platform.python_build()[1]}, "
-        f"PostgreSQL {postgres.split()[0]}, Node {said('node', '--version')}, "
-        f"{', '.join(packages)}.\n"
+        f"{servers}, {', '.join(versions)}.\n"
     )

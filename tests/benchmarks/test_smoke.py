@@ -12,6 +12,7 @@ import pytest
 from tests import ROOT
 from tests.harness import Missing
 from tests.harness.postgres import bindirs
+from tests.harness.redis import find_server
 from tests.harness.skipping import required
 
 pytestmark = [pytest.mark.all, pytest.mark.servers]
@@ -23,7 +24,10 @@ def needs(*programs: str) -> None:
         if not bindirs():
             raise Missing("PostgreSQL", "apt install postgresql")
         for program in programs:
-            if not shutil.which(program, path=f"{os.environ['PATH']}:{bindirs()[0]}"):
+            path = f"{os.environ['PATH']}:{bindirs()[0]}"
+            if not (
+                find_server() if program == "redis-server" else shutil.which(program, path=path)
+            ):
                 raise Missing(program, "see benchmarks/README.md")
 
 
@@ -108,3 +112,15 @@ def test_care_reports_what_a_setting_does_and_what_a_crash_leaves(tmp_path: Path
     assert float(row(table, "`VACUUM FULL`")[3]) < float(row(table, "nothing")[3])
     assert row(table, "as it comes")[3:] == ["1,000 of 1,000", "0 of 100"]
     assert row(table, "`UNLOGGED`")[3] == "0 of 1,000"
+
+
+def test_valkey_reports_what_a_failover_loses_and_how_long_pruning_takes(tmp_path: Path) -> None:
+    needs("redis-server")
+    table = report("valkey", "--quick", tmp_path / "report.md")
+    runs, writes, lost, sessions, seconds = row(table, "Valkey or Redis, as it comes")[1:]
+    assert (runs, int(lost.replace(",", "")) >= 0) == ("1", True)
+    assert int(writes.replace(",", "")) > 100
+    assert sessions.endswith(" of 24")
+    assert float(seconds) > 0
+    for kind in ("expired, of nobody", "live, of owners"):
+        assert row(table, kind)[1] == "3,000"

@@ -41,6 +41,14 @@ def ratio(report: str, server: str, what: str) -> str:
     return str(found)
 
 
+@pytest.mark.parametrize("name", ["failover", "pruning"])
+def test_the_page_on_valkey_has_its_reports_tables(name: str) -> None:
+    report = (ROOT / "benchmarks" / "valkey" / "VALKEY.md").read_text("utf-8")
+    block = report.partition(f"<!-- {name} -->")[2].partition("<!-- end -->")[0].strip()
+    assert block.startswith("|")
+    assert block in (ROOT / "docs" / "valkey.md").read_text("utf-8")
+
+
 def test_the_store_in_redis_has_its_reports_figures() -> None:
     report = rows(
         (ROOT / "benchmarks" / "speed" / "RESULTS-redis.md").read_text("utf-8"),

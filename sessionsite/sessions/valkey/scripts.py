@@ -164,3 +164,7 @@ end
 return 1
 """
 )
+
+# Now, the milliseconds after which it is forgotten. What each page needs: a script, a write, and
+# the replicas that have to have it.
+HEALTH = Script("return redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])")

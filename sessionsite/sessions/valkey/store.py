@@ -135,8 +135,8 @@ class ValkeyStore(OwnerStore):
         return self.client.connections()
 
     def try_write(self, now: datetime) -> None:
-        key = self.keys.health  # a server that may only be read, or is full, refuses this
-        self.client.command("SET", key, now.isoformat(), "PX", 86_400_000, key=key)
+        # One that may only be read, is full, or lacks replicas that are waited for, refuses it.
+        self.client.script(scripts.HEALTH, [self.keys.health], now.isoformat(), 86_400_000)
 
     def remark(self) -> str | None:
         evicting = sorted(self.client.policies() - {"noeviction"})

@@ -66,6 +66,31 @@ def test_ids_and_payloads_of_any_characters_are_found_through_their_owner(
     assert len(store.end_owner("user:\udfff", START)) == len(names) - 1
 
 
+def test_the_health_check_fails_where_pages_would(redis: Redis) -> None:
+    url = redis.create_user("scriptless")
+    redis.run("ACL", "SETUSER", "scriptless", "-eval", "-evalsha")
+    lonely = {"wait_replicas": "1", "timeout": "1"}
+    for address, keys, match in (
+        (url, {}, "no permissions"),
+        (redis.url, lonely, "0 replicas have the write in time"),
+    ):
+        with (
+            closing(valkey_store(address, prefix=f"{uuid4()}:", **keys)) as store,
+            pytest.raises(StoreError, match=match),
+        ):
+            store.try_write(START)
+
+
+def test_a_user_who_may_not_wait_gets_an_error_of_the_store(redis: Redis) -> None:
+    url = redis.create_user("hasty")
+    redis.run("ACL", "SETUSER", "hasty", "-wait")
+    with (
+        closing(valkey_store(url, prefix=f"{uuid4()}:", wait_replicas="1")) as store,
+        pytest.raises(StoreError, match="no permissions"),
+    ):
+        store.create(record())
+
+
 def test_a_master_that_is_a_replica_now_is_left_for_whoever_has_its_address(
     tmp_path: Path,
 ) -> None:
