@@ -61,6 +61,17 @@ def test_what_was_moved_is_found(cluster: Cluster, store: ValkeyStore) -> None:
     assert store.delete("id-a")
 
 
+def test_what_its_owners_list_does_not_name_ends(cluster: Cluster, store: ValkeyStore) -> None:
+    for name in "abcd":  # on either master
+        store.create(record(name, owner="user:42"))
+    key, _ = store.keys.owner("user:42")
+    for master in cluster.masters:
+        master.error("ZREM", key, "id-a", "id-b", "id-c")
+    assert store.prune(START, 10) == 3
+    assert [each.id for each in store.sessions_of("user:42", START)] == ["id-d"]
+    assert store.counts(START).live == 1
+
+
 def test_a_new_session_goes_to_where_its_slot_is_moved(
     cluster: Cluster, store: ValkeyStore
 ) -> None:

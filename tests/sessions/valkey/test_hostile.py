@@ -91,6 +91,19 @@ def test_a_user_who_may_not_wait_gets_an_error_of_the_store(redis: Redis) -> Non
         store.create(record())
 
 
+def test_a_server_that_ends_is_found_again(tmp_path: Path) -> None:
+    with required():
+        server = start_redis(tmp_path)
+    with server, closing(valkey_store(server.url, timeout="1")) as store:
+        store.create(record())
+        server.stop()
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                store.load("id-a", START)
+        server.start()
+        assert store.load("id-a", START) is None
+
+
 def test_a_master_that_is_a_replica_now_is_left_for_whoever_has_its_address(
     tmp_path: Path,
 ) -> None:
