@@ -115,6 +115,13 @@ class OwnerContract(StoreContract, OwnerLockContract):
         assert store.counts(START).live == MANY
         assert sorted(ids(store.end_owner("user:42", START))) == expected
 
+    def test_end_older_does_not_end_at_a_batch(self, store: Any) -> None:
+        for number in range(MANY):
+            store.create(owned(f"{number:03}"))
+        ended = [each for batch in store.end_older(START, START, START) for each in batch]
+        assert sorted(ids(ended)) == [f"id-{number:03}" for number in range(MANY)]
+        assert list(store.latest(START, MANY)) == []
+
     def test_prune_batch_leaves_the_living_and_what_is_past_the_limit(self, store: Any) -> None:
         for number in range(5):
             store.create(owned(str(number), expires_at=START))

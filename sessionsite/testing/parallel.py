@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from threading import Event
 from typing import Any
 from unittest import SkipTest
 
@@ -70,6 +71,26 @@ class ParallelContract:
             saved, _ = in_parallel(2, work)
             assert store.load("id-a", START).payload == ("11" if saved else "1")
             store.delete("id-a")
+
+    def test_a_row_that_is_being_written_is_read_whole(self, store: Any) -> None:
+        def payload(version: int) -> str:
+            return f'{{"{"x" * 20_000}": {version}}}'
+
+        def write() -> None:
+            try:
+                for version in range(1, ROUNDS):
+                    assert store.save(record(payload=payload(version + 1)), version, START)
+            finally:
+                written.set()
+
+        def read() -> None:
+            while not written.is_set():
+                row = store.load("id-a", START)
+                assert row.payload == payload(row.version)
+
+        written = Event()
+        store.create(record(payload=payload(1)))
+        in_parallel(3, lambda n: read() if n else write())
 
     def test_a_delete_beats_parallel_saves_and_updates(self, store: Any) -> None:
         for round_ in range(ROUNDS):

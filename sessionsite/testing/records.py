@@ -1,9 +1,9 @@
 """What the contract of a store is made of: records, threads, an error that must come."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, wait
 from datetime import UTC, datetime, timedelta
-from threading import Barrier
+from threading import Barrier, Thread
 from typing import Any
 
 from ..sessions import Record
@@ -29,16 +29,28 @@ def record(name: str = "a", **changes: Any) -> Record:
     return Record(**values | changes)
 
 
-def in_parallel(count: int, work: Callable[[int], Any]) -> list[Any]:
-    """Call `work(0)`, `work(1)`, … at once, a thread each; return the results in that order."""
+def in_parallel(count: int, work: Callable[[int], Any], limit: float = 60) -> list[Any]:
+    """Call `work(0)`, `work(1)`, … at once, a thread each; return the results in that order.
+
+    Raises what one of them raised, or `TimeoutError` for those that wait for each other longer than
+    `limit` seconds. Nothing can end these threads, but none holds up the end of the process.
+    """
     barrier = Barrier(count)
+    futures: list[Future[Any]] = [Future() for _ in range(count)]
 
-    def run(number: int) -> Any:
-        barrier.wait(timeout=30)
-        return work(number)
+    def run(number: int) -> None:
+        try:
+            barrier.wait(timeout=30)
+            futures[number].set_result(work(number))
+        except BaseException as exc:
+            futures[number].set_exception(exc)
 
-    with ThreadPoolExecutor(count) as threads:
-        return list(threads.map(run, range(count)))
+    for number in range(count):
+        Thread(target=run, args=(number,), daemon=True).start()
+    _, stuck = wait(futures, limit)
+    if stuck:
+        raise TimeoutError(f"{len(stuck)} of {count} threads were stuck after {limit} seconds")
+    return [future.result() for future in futures]
 
 
 def raised(call: Callable[[], Any]) -> BaseException | None:

@@ -32,7 +32,11 @@ PAYLOADS = (
     r'{"": " \\ \" \n \t /", "null": null, "yes": true, "quote": "\u0027; --"}',
     '{"spaces": "   "}   ',
 )
-ALIKE = ("Aa", "aA", "aa", "100", "1e2", "0100", "-a", "a-", "_a", "a_", "ab", "a", "AZaz09-_" * 3)
+LONG = "AZaz09-_AZaz09-_AZaz0"  # an id of a session lacks one character
+ALIKE = (
+    *("Aa", "aA", "aa", "100", "1e2", "0100", "-a", "a-", "_a", "a_", "ab", "a"),
+    *(f"{LONG}A", f"{LONG}B", f"A{LONG}", f"B{LONG}"),
+)
 NO_IDS = (
     *("\0", "id-a\0", "\ud800", "\udcff", "é", "id-a\n", "'", '"; --', "%", "x" * 100_000),
     *(".", "..", "/", "./id-a", "../id-a", "x/../id-a", "id-a/", "id-a/.", "id-a*", "id-?"),
@@ -153,6 +157,12 @@ class RowContract:
         again = raised(lambda: store.create(record(token_hash=b"other", payload="{}")))
         assert isinstance(again, RecordExistsError)
         assert store.load("id-a", START) == record()
+
+    def test_create_overwrites_no_expired_row_either(self, store: Any) -> None:
+        # Another process's clock may be behind: there the session is alive.
+        store.create(record(expires_at=START))
+        again = raised(lambda: store.create(record(seen_at=START, payload="{}")))
+        assert isinstance(again, RecordExistsError)
 
     def test_save_writes_payload_and_times_and_counts(self, store: Any) -> None:
         store.create(record())

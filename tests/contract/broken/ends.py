@@ -155,6 +155,15 @@ class NotesOnce(SoundStore):
             super().note_sweep(sweep)
 
 
+@fault("create overwrites an expired row")
+class CreatesOverTheExpired(SoundStore):
+    def create(self, record: Record) -> None:
+        row = self._records.get(record.id)
+        if row is not None and row.expired(record.seen_at):
+            self.delete(record.id)
+        super().create(record)
+
+
 @fault("sweeping lets two in")
 class TwoSweep(SoundStore):
     @contextmanager

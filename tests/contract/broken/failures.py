@@ -31,6 +31,12 @@ class RawCount(SoundStore):
         return super().count_expired(now)
 
 
+@fault("try_write writes nothing")
+class WritesNothing(SoundStore):
+    def try_write(self, now: datetime) -> None:
+        return
+
+
 @fault("the driver's errors pass from sweeping")
 class RawSweeping(SoundStore):
     @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from sessionsite.sessions import Record, SessionSummary
+from sessionsite.sessions import RESERVED_OWNER, Record, SessionSummary
 from tests.contract.broken.sound import SoundStore
 
 Found = Sequence[SessionSummary]
@@ -51,6 +51,19 @@ class EndsOlderAsCreated(AsCreated):
         kept = [r for r in self._records.values() if self.cache[r.id].seen_at >= seen_before]
         kept += [r for r in self._records.values() if r.created_at >= created_before]
         yield self._end(self._live(now, lambda row: row not in kept))
+
+
+class EndsABatch(SoundStore):
+    """Ends the first batch of those that are older."""
+
+    def end_older(
+        self, now: datetime, created_before: datetime, seen_before: datetime
+    ) -> Iterator[Found]:
+        def is_meant(row: Record) -> bool:
+            older = row.created_at < created_before and row.seen_at < seen_before
+            return older and row.owner != RESERVED_OWNER
+
+        yield self._end(self._live(now, is_meant)[:100])
 
 
 class ListsTheDeleted(SoundStore):
@@ -116,7 +129,7 @@ FAULTS: dict[str, Callable[..., SoundStore]] = {
     each.__name__: each
     for each in (
         ListsAsCreated, SortsAsCreated, LatestAsCreated, EndsOlderAsCreated, ListsTheDeleted,
-        ListsAPage, EndsAPage, KeepsWhatBeginsAlike, PrunesWithoutLimit, PrunesTheOwnersLiving,
-        ListsNoneBesideTheSpoilt,
+        ListsAPage, EndsAPage, EndsABatch, KeepsWhatBeginsAlike, PrunesWithoutLimit,
+        PrunesTheOwnersLiving, ListsNoneBesideTheSpoilt,
     )
 }  # fmt: skip

@@ -180,6 +180,12 @@ class FoldsCase(FoldedIds):
         return id.lower()
 
 
+@fault("an id is cut off")
+class CutsIds(FoldedIds):
+    def fold(self, id: str) -> str:
+        return id[:21]
+
+
 @fault("white space around an id is nothing")
 class StripsIds(FoldedIds):
     def fold(self, id: str) -> str:

@@ -151,3 +151,20 @@ class RevivesTheSaved(SoundStore):
     def delete(self, id: str) -> bool:
         self.gone.add(id)
         return super().delete(id)
+
+
+@fault("a reader sees half of a save")
+class SavesInSteps(SoundStore):
+    def load(self, id: str, now: datetime) -> Record | None:
+        row = self._records.get(id)  # without the lock
+        return None if row is None or row.expired(now) else row
+
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        with self._lock:
+            newest = self.load(record.id, now)
+            if newest is None or newest.version != expected_version:
+                return False
+            self._records[record.id] = replace(newest, payload=record.payload)
+            sleep(0.001)
+            self._records[record.id] = newest.saved_as(record)
+            return True
