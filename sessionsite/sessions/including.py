@@ -6,7 +6,7 @@ from typing import Any
 
 from pyramid.config import Configurator
 from pyramid.events import ApplicationCreated, NewResponse
-from pyramid.interfaces import ITweens
+from pyramid.interfaces import ISessionFactory, ITweens
 from pyramid.tweens import EXCVIEW, INGRESS
 
 from .all_sessions import give_session_store
@@ -20,6 +20,7 @@ log = logging.getLogger(__package__)
 
 FACTORY_KEY = "sessionsite.session_factory"
 """The .ini key that names the session factory."""
+_NAMED = f"{__package__}.named"
 SAVE_TWEEN = f"{__package__}.tween.save_tween_factory"
 """The tween that makes the 503 page: an app's own tweens stand under it, or over it."""
 
@@ -67,6 +68,18 @@ def _warn_of_toolbar(event: ApplicationCreated) -> None:
         )
 
 
+def _warn_of_another(event: ApplicationCreated) -> None:
+    registry = event.app.registry
+    factory = registry.queryUtility(ISessionFactory)
+    if factory is not registry[_NAMED] and server_factory(registry) is None:
+        log.warning(
+            "%s = %s is not used, since the app sets another session factory: take "
+            "session_factory=… out of the Configurator's arguments, or config.set_session_factory",
+            FACTORY_KEY,
+            registry.settings[FACTORY_KEY],
+        )
+
+
 def includeme(config: Configurator) -> None:
     """Give an app its sessions: `config.include("sessionsite.sessions")`.
 
@@ -79,6 +92,9 @@ def includeme(config: Configurator) -> None:
     factory = session_factory(config.registry.settings)
     if factory is not None:
         config.set_session_factory(factory)
+        # Pyramid prefers what `main` sets to what an include sets, and tells nobody.
+        config.registry[_NAMED] = factory
+        config.add_subscriber(_warn_of_another, ApplicationCreated)
     config.add_subscriber(_warn_of_toolbar, ApplicationCreated)
     config.add_subscriber(_check_store, ApplicationCreated)
     config.add_subscriber(give_session_store, ApplicationCreated)

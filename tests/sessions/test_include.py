@@ -8,14 +8,16 @@ from typing import Any
 
 import pytest
 from pyramid.config import Configurator
+from pyramid.interfaces import ISessionFactory
 from pyramid.request import Request
 from pyramid.response import Response
+from pyramid.session import SignedCookieSessionFactory
 from webtest import TestApp
 
 from sessionsite.sessions import MemoryStore, ServerSessionFactory, session_factory
 from sessionsite.sessions.ini import ConfigurationError
 from sessionsite.sessions.settings import server_settings
-from tests.sessions.apps import count, rows
+from tests.sessions.apps import SERVER, count, rows
 
 SETTINGS = server_settings({"session.secret": "a-secret-for-tests-that-is-long-enough"})
 kinds: list[type] = []
@@ -140,6 +142,35 @@ def test_the_toolbar_beside_sessions_on_a_server_is_warned_of(
     assert "pyramid_debugtoolbar" not in caplog.text
     make_app(count, pyramid__includes="pyramid_debugtoolbar")
     assert "pyramid_debugtoolbar shows the sessions of all visitors" in caplog.text
+
+
+ANOTHER = SignedCookieSessionFactory("a-secret-for-tests-that-is-long-enough")
+
+
+@pytest.mark.parametrize("argument", [ANOTHER, None], ids=["in the constructor", "in main"])
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_a_factory_that_keeps_the_named_one_out_is_warned_of(
+    settings: dict[str, str], caplog: pytest.LogCaptureFixture, argument: Any, first: bool
+) -> None:
+    with Configurator(settings=settings, session_factory=argument) as config:
+        if first and argument is None:
+            config.set_session_factory(ANOTHER)
+        config.include("sessionsite.sessions")
+        if not first and argument is None:
+            config.set_session_factory(ANOTHER)
+        app = config.make_wsgi_app()
+    assert app.registry.getUtility(ISessionFactory) is ANOTHER
+    assert f"sessionsite.session_factory = {SERVER} is not used" in caplog.text
+
+
+def test_a_factory_of_ours_around_the_named_one_is_not_warned_of(
+    settings: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with Configurator(settings=settings) as config:
+        config.include("sessionsite.sessions")
+        config.set_session_factory(ServerSessionFactory(MemoryStore(), SETTINGS))
+        config.make_wsgi_app()
+    assert "is not used" not in caplog.text
 
 
 WITHOUT_RETRY = """

@@ -26,6 +26,10 @@ def old_factory(settings: Mapping[str, Any], server: ServerSettings) -> OldFacto
         return None
     key = f"{PREFIX}migrate_from"
     theirs = {k.removeprefix(_OLD): v for k, v in settings.items() if k.startswith(_OLD)}
+    if name.startswith("sessionsite."):
+        for each in theirs:
+            if not each.startswith(PREFIX):
+                raise ConfigurationError(f"{_OLD}{each}: begin it with {_OLD}{PREFIX}")
     unpickles = _unpickles(name, theirs)
     if unpickles and "pickle" not in server.allow_insecure:
         raise ConfigurationError(

@@ -73,6 +73,7 @@ class OldSessions:
         self._expiry = expiry
         self._header = CookieHeader(factory.cookie_name)
         self._until: datetime | None = None
+        self._warned = False
 
     @property
     def _store(self) -> SessionStore:
@@ -141,6 +142,14 @@ class OldSessions:
             log.warning("An old session can't be read, and is not carried over: %r", exc)
             return None
         if not data:
+            if old.new and not self._warned:
+                self._warned = True
+                log.warning(
+                    "A cookie named %s opened no session of the old factory: it has expired or is "
+                    "forged, or, if nobody is carried over, session.old.* are not the settings "
+                    "that it was made with",
+                    self.cookie_name,
+                )
             return None
         token = new_token()
         record = self._row(request, data, payload, hash_token(token), old_hash, now)

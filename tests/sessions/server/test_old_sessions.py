@@ -220,6 +220,20 @@ def test_a_visitor_without_an_old_session_begins_anew(move: Move) -> None:
     assert move.store.counts(move.clock.now).live == 5
 
 
+def test_a_cookie_that_opens_nothing_is_warned_of_once(
+    move: Move, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All of them, if the old secret is a wrong one."""
+    (name,) = move.visitor().cookies
+    factory = move.factory()
+    for value in ("x" * 200, "y" * 200):
+        with Visitor(factory, **{name: value}).request() as session:
+            assert session.new
+    told = [r for r in caplog.records if "opened no session of the old factory" in r.getMessage()]
+    assert len(told) == 1
+    assert "session.old.* are not the settings" in told[0].getMessage()
+
+
 def test_what_is_no_json_or_too_much_is_not_carried_over(
     move: Move, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -398,6 +412,7 @@ class TestSettings:
             ({"migrate_owner": "no.such.hook"}, "session.migrate_owner"),
             ({"old.session.secret": ""}, "session.migrate_from: session.secret"),
             ({"old.session.tiemout": "1"}, "did you mean session.timeout"),
+            ({"old.cookie_name": "s"}, "session.old.cookie_name: begin it with session.old.session."),
             ({"migrate_from": "none"}, "session.old.session.cookie_name: is for session.migrate"),
         ],
     )
