@@ -412,7 +412,7 @@ class TestSettings:
             ({"migrate_owner": "no.such.hook"}, "session.migrate_owner"),
             ({"old.session.secret": ""}, "session.migrate_from: session.secret"),
             ({"old.session.tiemout": "1"}, "did you mean session.timeout"),
-            ({"old.cookie_name": "s"}, "session.old.cookie_name: begin it with session.old.session."),
+            ({"old.cookie_name": "s"}, "begin it with session.old.session."),
             ({"migrate_from": "none"}, "session.old.session.cookie_name: is for session.migrate"),
         ],
     )
