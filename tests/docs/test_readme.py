@@ -140,3 +140,10 @@ def test_the_certificate_to_try_with_is_localhosts(tmp_path: Path) -> None:
     assert "does match certificate" in done.stdout
     asked = re.findall(r"curl --cacert /etc/ssl/certs/(\S+) https://localhost/", text)
     assert asked == ["sessionsite.crt"]
+
+
+def test_a_checkout_without_make_gets_what_the_tests_import() -> None:
+    """As `make matrix` installs it: without one of the extras, pytest ends while it collects."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    (extras,) = re.findall(r'(?m)^EXTRAS = "(.*)"$', (ROOT / "noxfile.py").read_text("utf-8"))
+    assert re.findall(r"pip install -c constraints\.txt -e '(.*)'", text) == [extras, extras]
