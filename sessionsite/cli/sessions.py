@@ -71,7 +71,10 @@ def stats(config_uri: str, as_json: bool) -> None:
 )  # fmt: skip
 @as_json
 def list_sessions(config_uri: str, owner: str | None, limit: int, as_json: bool) -> None:
-    """List sessions: those that end last come first, of one owner those last used."""
+    """List sessions.
+
+    Those that end last come first; of one owner, those last used.
+    """
     with open_store(config_uri) as store:
         owners = _owner_store(store)
         now = utc_now()
@@ -94,7 +97,10 @@ def list_sessions(config_uri: str, owner: str | None, limit: int, as_json: bool)
 @click.argument("id")
 @as_json
 def show(config_uri: str, id: str, as_json: bool) -> None:
-    """Show one session, but for its data: of that, the names and the size."""
+    """Show one session, without its data.
+
+    Of the data it shows the names and the size.
+    """
     with open_store(config_uri) as store:
         record = store.load(id, utc_now())
     if record is None:
@@ -136,7 +142,9 @@ def end(
     unused_for: timedelta | None,
     yes: bool,
 ) -> None:
-    """End sessions: they open nothing from the next request on, in every process.
+    """End sessions, in every process.
+
+    They open nothing from the next request on.
 
     AGE is a number and a unit: s, m, h, d or w. Two ages together mean both.
     """

@@ -25,9 +25,10 @@ def init_db(config_uri: str) -> None:
 @commands.command("upgrade-db")
 @config_uri
 def upgrade_db(config_uri: str) -> None:
-    """Bring the table of sessions to the version that this program needs.
+    """Bring the table of sessions up to date.
 
-    The site goes on meanwhile, and needs the upgrade before its new version starts.
+    It gets the version that this program needs. The site goes on meanwhile, and needs the upgrade
+    before its new version starts.
     """
     with open_store(config_uri) as store:
         from ..sessions.sql import SQLAlchemyStore, upgrade_table

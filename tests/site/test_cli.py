@@ -295,6 +295,7 @@ def test_help_names_every_command(run: Run, option: str) -> None:
     assert (status, stderr) == (0, "")
     for command in ("new", "init-db", "prune", "generate-secret"):
         assert command in stdout
+    assert "..." not in stdout.replace("COMMAND [ARGS]...", "")  # click cuts off what is long
 
 
 def test_version_is_the_installed_packages(run: Run) -> None:
