@@ -23,8 +23,11 @@ class OwnerLockContract(ParallelContract):
     """`with_owner_locked`, and `end_owner` beside other calls."""
 
     @staticmethod
-    def _end_while(store: Any, change: Callable[[Record], Record]) -> list[str]:
-        """Return what `end_owner` ends that is called while `change` has the row's lock."""
+    def _end_while(
+        store: Any, change: Callable[[Record], Record], end: Callable[[], Any] | None = None
+    ) -> list[str]:
+        """Return what `end` ends, or `end_owner`, called while `change` has the row's lock."""
+        end = end or (lambda: store.end_owner("user:42", START))
         inside, go_on = Event(), Event()
 
         def slowly(newest: Record) -> Record:
@@ -34,7 +37,7 @@ class OwnerLockContract(ParallelContract):
 
         ended: list[str] = []
         changing = Thread(target=store.update, args=("id-a", START, slowly))
-        ending = Thread(target=lambda: ended.extend(ids(store.end_owner("user:42", START))))
+        ending = Thread(target=lambda: ended.extend(ids(end())))
         changing.start()
         assert inside.wait(10)
         ending.start()
@@ -53,6 +56,14 @@ class OwnerLockContract(ParallelContract):
         store.create(owned("a"))
         assert self._end_while(store, lambda row: replace(row, owner=None)) == []
         assert store.load("id-a", START) == record(version=2)
+
+    def test_end_older_leaves_a_row_that_is_being_used(self, store: Any) -> None:
+        def end() -> list[Any]:
+            return [each for batch in store.end_older(START, START, START) for each in batch]
+
+        store.create(owned("a"))
+        assert self._end_while(store, lambda row: replace(row, seen_at=START), end) == []
+        assert store.load("id-a", START) == owned("a", seen_at=START, version=2)
 
     @staticmethod
     def _add_up_to(limit: int, store: Any, number: int) -> bool:
@@ -84,6 +95,31 @@ class OwnerLockContract(ParallelContract):
             assert len(stores[1].sessions_of("user:42", START)) == 1
             assert len(store.end_owner("user:42", START)) == 1
         stores[1].close()
+
+    def test_what_is_done_under_an_owners_lock_is_seen_there_and_stays(self, store: Any) -> None:
+        for name in "acd":
+            store.create(owned(name))
+
+        def work() -> list[str]:
+            store.create(owned("b"))
+            assert store.save(owned("a", payload="{}"), 1, START) is True
+            store.update("id-c", START, lambda newest: replace(newest, owner=None))
+            assert store.delete("id-d") is True
+            return ids(store.sessions_of("user:42", START))
+
+        assert store.with_owner_locked("user:42", work) == ["id-a", "id-b"]
+        assert ids(store.sessions_of("user:42", START)) == ["id-a", "id-b"]
+        assert store.load("id-a", START) == owned("a", payload="{}", version=2)
+
+        def fail() -> None:
+            store.end_owner("user:42", START)
+            raise ZeroDivisionError
+
+        # nothing of the call before is left over
+        assert isinstance(
+            raised(lambda: store.with_owner_locked("user:42", fail)), ZeroDivisionError
+        )
+        assert ids(store.sessions_of("user:42", START)) == ["id-a", "id-b"]
 
     def test_what_is_done_under_an_owners_lock_is_undone_by_an_error(self, store: Any) -> None:
         class Interruption(BaseException):

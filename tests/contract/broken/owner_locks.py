@@ -1,12 +1,12 @@
 """Owner stores whose lock per owner holds too little, or for too long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from threading import RLock
 from time import sleep
 from typing import Any
 
-from sessionsite.sessions import Record, StoreError
+from sessionsite.sessions import RESERVED_OWNER, Record, SessionSummary, StoreError
 from tests.contract.broken.sound import Change, SoundStore
 
 
@@ -93,10 +93,53 @@ class StaysLocked(SoundStore):
         return returned
 
 
+class StaysInItsTransaction(SoundStore):
+    """Takes what follows a call that went well for a part of it, and undoes none of that."""
+
+    inside = False
+
+    def with_owner_locked(self, owner: str, work: Callable[[], Any]) -> Any:
+        if self.inside:
+            with self._lock:
+                return work()
+        returned = super().with_owner_locked(owner, work)
+        self.inside = True
+        return returned
+
+
+class RefusesToSaveInside(SoundStore):
+    inside = False
+
+    def with_owner_locked(self, owner: str, work: Callable[[], Any]) -> Any:
+        self.inside = True
+        try:
+            return super().with_owner_locked(owner, work)
+        finally:
+            self.inside = False
+
+    def save(self, record: Record, expected_version: int, now: datetime) -> bool:
+        return not self.inside and super().save(record, expected_version, now)
+
+
+class EndsOlderByAListFromBefore(SoundStore):
+    def end_older(
+        self, now: datetime, created_before: datetime, seen_before: datetime
+    ) -> Iterator[list[SessionSummary]]:
+        found = [
+            row
+            for row in self._records.copy().values()
+            if row.created_at < created_before and row.seen_at < seen_before
+            if row.owner != RESERVED_OWNER and not row.expired(now)
+        ]
+        with self._lock:
+            ended = self._end(found)
+        yield ended
+
+
 FAULTS: dict[str, Callable[..., SoundStore]] = {
     each.__name__: each
     for each in (
         EachProcessItsOwn, UndoesNoUpdate, UndoesNoDelete, UndoesNoInterruption, WrapsTheSystems,
-        StaysLocked,
+        StaysLocked, StaysInItsTransaction, RefusesToSaveInside, EndsOlderByAListFromBefore,
     )
 }  # fmt: skip
