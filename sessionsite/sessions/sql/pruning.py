@@ -13,7 +13,7 @@ from .database import Statement
 from .runner import StatementRunner
 
 MAX_LIMIT = 2**31 - 1  # what PostgreSQL's integer holds
-_FIRST = datetime.min.replace(tzinfo=UTC)
+FIRST = datetime.min.replace(tzinfo=UTC)
 
 
 class PruningRunner(StatementRunner):
@@ -21,7 +21,7 @@ class PruningRunner(StatementRunner):
 
     def __init__(self, engine: sa.Engine, table: sa.Table) -> None:
         super().__init__(engine, table)
-        self._pruned_to = _FIRST
+        self._pruned_to = FIRST
 
     def prune(self, now: datetime, limit: int) -> int:
         count_deleted = self._statements.prune_count
@@ -58,9 +58,9 @@ class PruningRunner(StatementRunner):
         count, last = step(since, limit)
         if count >= limit:
             self._pruned_to = last or since
-        elif since > _FIRST:
-            self._pruned_to = _FIRST
-            count += step(_FIRST, limit - count)[0]
+        elif since > FIRST:
+            self._pruned_to = FIRST
+            count += step(FIRST, limit - count)[0]
         return count
 
     def _prune(

@@ -19,7 +19,7 @@ from ..owner_store import OwnerStore, SessionCounts, SessionSummary
 from ..store import MalformedRecordError, Record, RecordExistsError, StoreError
 from .connections import ConflictError, LostConnectionError
 from .database import Statement
-from .pruning import MAX_LIMIT
+from .pruning import FIRST, MAX_LIMIT
 from .statements import CHANGEABLE, COLUMNS
 from .status import StatusRunner
 from .upgrade import remark
@@ -46,16 +46,19 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
         create = self._statements.create
         try:
-            self._again(self._execute, record.id, create, row)
+            count = self._again(self._execute, record.id, create, row)
         except LostConnectionError:
             self.close()  # the server was restarted: the pool's other connections are dead too
             try:
-                self._execute(record.id, create, row)
+                count = self._execute(record.id, create, row)
             except RecordExistsError:
                 # The first attempt had arrived, and only its answer was lost. But a standby may not
                 # have it yet: what is answered has to have been committed in front of our eyes.
                 self._execute(record.id, self._statements.delete, {"record_id": record.id})
-                self._execute(record.id, create, row)
+                count = self._execute(record.id, create, row)
+        # A trigger may have put it into another table, of which this one is the parent.
+        if not count and not self._is_there(record.id):
+            raise _left_alone()
 
     def load(self, id: str, now: datetime) -> Record | None:
         try:
@@ -126,7 +129,9 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
             newest = _record(rows[0])
             changed = change(newest)
             if changed is None:
-                statements.delete.run(connection, {"record_id": id})
+                _, count = statements.delete.run(connection, {"record_id": id})
+                if not count:
+                    raise _left_alone()
                 return None
             if changed is newest:
                 return newest
@@ -134,16 +139,28 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
                 changed, id=id, created_at=newest.created_at, version=newest.version + 1
             )
             values = {name: getattr(stored, name) for name in CHANGEABLE}
-            statements.update.run(connection, values | {"record_id": id})
+            _, count = statements.update.run(connection, values | {"record_id": id})
+            if not count:
+                raise _left_alone()
             return stored
 
     def delete(self, id: str) -> bool:
         values = {"record_id": id}
         try:
-            return self._again(self._execute, id, self._statements.delete, values) == 1
+            count = self._again(self._execute, id, self._statements.delete, values)
         except LostConnectionError:
             self.close()
-            return self._execute(id, self._statements.delete, values) == 1
+            count = self._execute(id, self._statements.delete, values)
+        if not count and self._is_there(id):
+            raise _left_alone()
+        return count == 1
+
+    def _is_there(self, id: str) -> bool:
+        """Return whether there is a row, expired or not."""
+        values = {"record_id": id, "now": FIRST}
+        with self._connection(id, writes=False) as connection:
+            _, count = self._statements.load.run(connection, values, skip_malformed=True)
+        return count > 0
 
     def remark(self) -> str | None:
         return remark(self.engine, self.table)
@@ -229,6 +246,14 @@ def _record(row: Sequence[Any]) -> Record:
     ):
         return record
     raise MalformedRecordError(f"the row of session {row[0]}: a value of another type")
+
+
+def _left_alone() -> StoreError:
+    """Return the error for a row that the database has not written, though it reports success."""
+    return StoreError(
+        "the database has left the row as it was, and reports no error: look for a trigger, a rule "
+        "or a policy of the table's"
+    )
 
 
 def _refuse_in_a_child_of(process: int) -> None:

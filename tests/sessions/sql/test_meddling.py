@@ -1,0 +1,111 @@
+"""What an operator puts on the table: triggers, rules, policies, other types, further indexes.
+
+Either the store's promises hold all the same, or the error says what is in the way.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from sessionsite.sessions.sql import SQLAlchemyStore
+from sessionsite.sessions.sql.diagnosis import diagnose
+from sessionsite.sessions.store import StoreError
+from sessionsite.testing import START, record
+from tests.harness.stores import sql_store
+
+SILENT = "the database has left the row as it was, and reports no error: look for a trigger"
+
+
+@pytest.fixture(params=[pytest.param("postgres", marks=pytest.mark.servers), "sqlite"])
+def store(request: pytest.FixtureRequest) -> Iterator[SQLAlchemyStore]:
+    store = sql_store(request.getfixturevalue(f"{request.param}_url"))
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def on_postgres(postgres_url: str) -> Iterator[SQLAlchemyStore]:
+    store = sql_store(postgres_url)
+    yield store
+    store.close()
+
+
+def run(store: SQLAlchemyStore, *statements: str) -> None:
+    with store.engine.connect() as connection:  # in AUTOCOMMIT mode
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
+
+def skip(store: SQLAlchemyStore, event: str) -> None:
+    """Have a trigger skip what `event` does to a row: no error, and no row is written."""
+    if store.engine.dialect.name == "sqlite":
+        body = f"CREATE TRIGGER skip BEFORE {event} ON sessions BEGIN SELECT raise(IGNORE); END"
+        run(store, body)
+        return
+    run(
+        store,
+        "CREATE FUNCTION skip() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        f"CREATE TRIGGER skip BEFORE {event} ON sessions FOR EACH ROW EXECUTE FUNCTION skip()",
+    )
+
+
+def change(store: SQLAlchemyStore) -> Any:
+    return store.update("id-a", START, lambda newest: replace(newest, payload='{"n": 2}'))
+
+
+def test_a_row_that_is_not_inserted_is_not_created(store: SQLAlchemyStore) -> None:
+    skip(store, "INSERT")
+    with pytest.raises(StoreError, match=SILENT):
+        store.create(record())
+
+
+def test_a_row_that_is_not_updated_is_not_changed(store: SQLAlchemyStore) -> None:
+    store.create(record())
+    skip(store, "UPDATE")
+    assert not store.save(record(payload='{"n": 2}'), 1, START)
+    with pytest.raises(StoreError, match=SILENT):
+        change(store)
+    assert store.load("id-a", START) == record()
+
+
+def test_a_session_that_is_not_deleted_has_not_ended(store: SQLAlchemyStore) -> None:
+    store.create(record())
+    skip(store, "DELETE")
+    with pytest.raises(StoreError, match=SILENT):
+        store.delete("id-a")
+    with pytest.raises(StoreError, match=SILENT):
+        store.update("id-a", START, lambda newest: None)
+    assert store.delete("id-b") is False
+
+
+@pytest.mark.parametrize(("event", "name"), [("INSERT", "insert"), ("UPDATE", "update")])
+def test_doctor_sees_what_is_skipped(store: SQLAlchemyStore, event: str, name: str) -> None:
+    skip(store, event)
+    texts = [fault.text for fault in diagnose(store)]
+    assert any(text.startswith(f"a session's {name} ") for text in texts), texts
+
+
+@pytest.mark.servers
+class TestOnPostgreSQL:
+    def test_a_rule_that_does_nothing_is_found_out(self, on_postgres: SQLAlchemyStore) -> None:
+        on_postgres.create(record())
+        run(on_postgres, "CREATE RULE r AS ON UPDATE TO sessions DO INSTEAD NOTHING")
+        with pytest.raises(StoreError, match=SILENT):
+            change(on_postgres)
+
+    def test_a_trigger_may_put_rows_into_a_child_of_the_table(
+        self, on_postgres: SQLAlchemyStore
+    ) -> None:
+        """As partitions were made before PostgreSQL 10."""
+        run(
+            on_postgres,
+            "CREATE TABLE child (PRIMARY KEY (id)) INHERITS (sessions)",
+            "CREATE FUNCTION turn() RETURNS trigger LANGUAGE plpgsql AS "
+            "'BEGIN INSERT INTO child VALUES (NEW.*); RETURN NULL; END'",
+            "CREATE TRIGGER t BEFORE INSERT ON sessions FOR EACH ROW EXECUTE FUNCTION turn()",
+        )
+        on_postgres.create(record())
+        assert change(on_postgres).version == 2
+        assert on_postgres.delete("id-a")
