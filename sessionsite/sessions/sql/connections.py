@@ -12,13 +12,17 @@ from typing import Any, cast
 import sqlalchemy as sa
 
 from ..breaker import CircuitBreaker
-from ..store import RecordExistsError, StoreBusyError, StoreError
+from ..store import StoreBusyError, StoreError
 from .database import Database
 from .store_pool import StorePool
 
 
 class LostConnectionError(StoreError):
     """The connection broke under a statement, whose outcome is unknown."""
+
+
+class TakenError(StoreError):
+    """A row was refused since another one has its id, or a value that is to be unique."""
 
 
 class ConflictError(StoreError):
@@ -143,8 +147,8 @@ class Lease:
             self._breakers[-1].timed_out(self.key, reason)
         if database.is_conflict(exc):
             raise ConflictError(reason) from exc
-        if database.is_taken_id(exc):
-            raise RecordExistsError("a session with this id exists") from exc
+        if database.is_taken(exc):
+            raise TakenError(reason) from exc
         raise (StoreBusyError if locked else StoreError)(reason) from exc
 
     @property

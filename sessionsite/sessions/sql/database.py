@@ -150,8 +150,8 @@ class Database(Protocol):
         """Return whether a driver's error means that the role lacks a right."""
 
     @abstractmethod
-    def is_taken_id(self, error: Exception) -> bool:
-        """Return whether a driver's error means that there is a row with this id."""
+    def is_taken(self, error: Exception) -> bool:
+        """Return whether a driver's error means that another row has a value that is unique."""
 
     @abstractmethod
     def is_conflict(self, error: Exception) -> bool:

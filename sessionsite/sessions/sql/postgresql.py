@@ -145,7 +145,7 @@ class PostgreSQL(Database):
     def is_forbidden(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.InsufficientPrivilege)
 
-    def is_taken_id(self, error: Exception) -> bool:
+    def is_taken(self, error: Exception) -> bool:
         return isinstance(error, psycopg.errors.UniqueViolation)
 
     def is_conflict(self, error: Exception) -> bool:

@@ -120,8 +120,9 @@ class SQLite(Database):
     def is_forbidden(self, error: Exception) -> bool:
         return False  # it has no roles
 
-    def is_taken_id(self, error: Exception) -> bool:
-        return getattr(error, "sqlite_errorname", "") == "SQLITE_CONSTRAINT_PRIMARYKEY"
+    def is_taken(self, error: Exception) -> bool:
+        kinds = ("SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE")
+        return getattr(error, "sqlite_errorname", "") in kinds
 
     def is_conflict(self, error: Exception) -> bool:
         return False  # writers wait for each other

@@ -6,7 +6,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ..store import RecordExistsError, StoreError, Sweep
+from ..store import StoreError, Sweep
+from .connections import TakenError
 from .pruning import PruningRunner
 from .statements import in_utc
 from .table import status_table
@@ -67,7 +68,7 @@ class StatusRunner(PruningRunner):
     ) -> None:
         values = {"name": row, "at": at, "rows": rows, "seconds": seconds}
         if not self._execute(row, self._set, values | {"row": row}):
-            with suppress(RecordExistsError):  # another process was first
+            with suppress(TakenError):  # another process was first
                 self._execute(row, self._add, values)
 
     def _has_none(self, exc: StoreError) -> bool:

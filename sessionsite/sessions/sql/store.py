@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from ..owner_store import OwnerStore, SessionCounts, SessionSummary
 from ..store import MalformedRecordError, Record, RecordExistsError, StoreError
-from .connections import ConflictError, LostConnectionError
+from .connections import ConflictError, LostConnectionError, TakenError
 from .database import Statement
 from .pruning import FIRST, MAX_LIMIT
 from .statements import CHANGEABLE, COLUMNS
@@ -43,22 +43,30 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
         self.replication = self._database.replication
 
     def create(self, record: Record) -> None:
-        row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
-        create = self._statements.create
         try:
-            count = self._again(self._execute, record.id, create, row)
-        except LostConnectionError:
-            self.close()  # the server was restarted: the pool's other connections are dead too
-            try:
-                count = self._execute(record.id, create, row)
-            except RecordExistsError:
-                # The first attempt had arrived, and only its answer was lost. But a standby may not
-                # have it yet: what is answered has to have been committed in front of our eyes.
-                self._execute(record.id, self._statements.delete, {"record_id": record.id})
-                count = self._execute(record.id, create, row)
+            count = self._insert(record)
+        except TakenError as exc:  # what is taken may be a value in an index of the operator's
+            if self._is_there(record.id):
+                raise RecordExistsError("a session with this id exists") from exc
+            raise
         # A trigger may have put it into another table, of which this one is the parent.
         if not count and not self._is_there(record.id):
             raise _left_alone()
+
+    def _insert(self, record: Record) -> int:
+        row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
+        create = self._statements.create
+        try:
+            return self._again(self._execute, record.id, create, row)
+        except LostConnectionError:
+            self.close()  # the server was restarted: the pool's other connections are dead too
+            try:
+                return self._execute(record.id, create, row)
+            except TakenError:
+                # The first attempt had arrived, and only its answer was lost. But a standby may not
+                # have it yet: what is answered has to have been committed in front of our eyes.
+                self._execute(record.id, self._statements.delete, {"record_id": record.id})
+                return self._execute(record.id, create, row)
 
     def load(self, id: str, now: datetime) -> Record | None:
         try:

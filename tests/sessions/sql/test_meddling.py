@@ -11,7 +11,7 @@ import pytest
 
 from sessionsite.sessions.sql import SQLAlchemyStore
 from sessionsite.sessions.sql.diagnosis import diagnose
-from sessionsite.sessions.store import StoreError
+from sessionsite.sessions.store import RecordExistsError, StoreError
 from sessionsite.testing import START, record
 from tests.harness.stores import sql_store
 
@@ -78,6 +78,19 @@ def test_a_session_that_is_not_deleted_has_not_ended(store: SQLAlchemyStore) -> 
     with pytest.raises(StoreError, match=SILENT):
         store.update("id-a", START, lambda newest: None)
     assert store.delete("id-b") is False
+
+
+def test_a_value_that_is_taken_is_no_id_that_is_taken(store: SQLAlchemyStore) -> None:
+    """That error would be the app's, and its page no 503."""
+    run(store, "CREATE UNIQUE INDEX one_per_owner ON sessions (owner)")
+    store.create(record("a", owner="user:1"))
+    store.create(record("b", owner="user:2"))
+    with pytest.raises(StoreError, match="owner"):
+        store.create(record("c", owner="user:1"))
+    with pytest.raises(StoreError, match="owner"):
+        store.update("id-b", START, lambda newest: replace(newest, owner="user:1"))
+    with pytest.raises(RecordExistsError):
+        store.create(record("a", owner="user:3"))
 
 
 @pytest.mark.parametrize(("event", "name"), [("INSERT", "insert"), ("UPDATE", "update")])
