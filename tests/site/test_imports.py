@@ -282,7 +282,8 @@ IMPORTS = {
     "sessions.sql.database": set(),
     "sessions.sql.prepared": {"sessions.sql.libpq", "sessions.sql.values", "sessions.store"},
     "sessions.sql.status": {
-        "sessions.sql.pruning", "sessions.sql.statements", "sessions.sql.table", "sessions.store",
+        "sessions.sql.connections", "sessions.sql.pruning", "sessions.sql.statements",
+        "sessions.sql.table", "sessions.store",
     },
     "sessions.sql.values": set(),
     "sessions.breaker": {"sessions.store", "sessions.waiting"},

@@ -65,14 +65,15 @@ def _write_and_read(store: SQLAlchemyStore) -> Iterator[Fault]:
         expires_at=now + timedelta(minutes=1),
     )  # fmt: skip
     steps: dict[str, Callable[[], Any]] = {
-        "insert": lambda: store.create(record) or True,
+        "insert": lambda: store.create(record),
         "select": lambda: store.load(record.id, now),
         "update": lambda: store.save(replace(record, payload='{"a":1}'), 1, now),
         "delete": lambda: store.delete(record.id),
     }
     for name, step in steps.items():
         try:
-            if not step():
+            done = step()
+            if done is False or (done is None and name == "select"):
                 yield Fault(
                     f"a session's {name} does nothing, and reports no error",
                     f"look for a trigger, a rule or a row-level policy on {store.table.fullname}",

@@ -1,5 +1,7 @@
 """SQLite: how a connection is prepared, and statements on the driver's cursor."""
 
+import logging
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from time import monotonic, sleep
@@ -14,7 +16,11 @@ from ..waiting import MOMENT, Waiter, WaitingRoom, wait_alone
 from .database import Database, EngineOptions, Fault
 from .values import one_line
 
+log = logging.getLogger(__name__)
+
 _PATIENCE = 60_000  # milliseconds
+# SQLAlchemy knows a connection that is lost by the last words.
+_LOST = "the file was deleted or replaced while it was open: Cannot operate on a closed database."
 _Convert = Callable[[Any], Any]
 
 
@@ -40,6 +46,10 @@ class SQLite(Database):
             raise ConfigurationError(
                 "SQLite in memory is another database for each thread: name a file"
             )
+        if "?" in url and "uri" not in made.query:
+            raise ConfigurationError(
+                "a file has no parameters: remove what follows the ?, and name a file without one"
+            )
         # "named": the names that the statements give to their parameters
         # SQLite's own wait holds the thread: after a moment we look whether that is too many.
         connect = {"timeout": MOMENT / 2, "factory": StoreSQLiteConnection}
@@ -54,18 +64,20 @@ class SQLite(Database):
 
         pool: Any = engine.pool
 
+        seconds = 0.9 * timeout
+
         def prepare(connection: Any, _record: Any) -> None:
-            connection.seconds = timeout
+            connection.seconds = seconds
             connection.room = pool.room
             # The file is switched once, and a connection that comes at that moment is told
             # "locked" without SQLite's usual wait.
-            deadline = monotonic() + timeout
+            deadline = monotonic() + seconds
             while True:
                 try:
                     connection.execute("PRAGMA journal_mode = WAL")
                     return
-                except sqlite3.OperationalError:
-                    if monotonic() > deadline:
+                except sqlite3.OperationalError as exc:
+                    if not self.is_locked(exc) or monotonic() > deadline:
                         raise
                     sleep(0.01)
 
@@ -128,7 +140,7 @@ class SQLite(Database):
         return False  # writers wait for each other
 
     def is_locked(self, error: Exception) -> bool:
-        return getattr(error, "sqlite_errorname", "") == "SQLITE_BUSY"
+        return _is_locked(error)
 
     def is_time_out(self, error: Exception) -> bool:
         return self.is_locked(error)  # there is nothing else to wait for
@@ -138,14 +150,41 @@ class SQLite(Database):
 
 
 class StoreSQLiteConnection(sqlite3.Connection):
-    """A connection that waits for the file as the waiting room allows."""
+    """A connection that waits for the file as the waiting room allows.
+
+    If the file is deleted or replaced, SQLite goes on with the one that it has open, and all that
+    is written there is gone when it is closed. This connection closes itself then.
+    """
 
     seconds = 5.0
     room: WaitingRoom | None = None
     waiter: Waiter | None = None
 
+    def __init__(self, database: str, **options: Any) -> None:
+        super().__init__(database, **options)
+        self._path = None if options.get("uri") else database
+        self._opened = self._file()
+
+    def _file(self) -> tuple[int, int] | None:
+        """Return which file has the path now; None if there is none."""
+        if self._path is None:
+            return None
+        try:
+            found = os.stat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError:  # it can't be asked, and may be there
+            return self._opened
+        return found.st_dev, found.st_ino
+
     def run(self, sql: str, values: Mapping[str, Any]) -> sqlite3.Cursor:
         """Execute a statement. Raises sqlite3's errors, and `StoreBusyError`."""
+        if self._file() != self._opened:
+            log.warning(
+                "The database file was deleted or replaced while it was open: %s", self._path
+            )
+            self.close()
+            raise sqlite3.ProgrammingError(_LOST)
         found = self._try(sql, values)
 
         def ready(_seconds: float) -> bool:
@@ -169,7 +208,7 @@ class StoreSQLiteConnection(sqlite3.Connection):
         try:
             return self.execute(sql, values)
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorname != "SQLITE_BUSY":
+            if not _is_locked(exc):
                 raise
             return exc
 
@@ -222,6 +261,11 @@ class SQLiteStatement:
             ]
         except (ValueError, TypeError, AttributeError, OverflowError) as exc:
             raise MalformedRecordError(f"the row of session {row[0]}: {one_line(exc)}") from exc
+
+
+def _is_locked(error: Exception) -> bool:
+    # Recovery after a crash, for one, has a name of its own: SQLITE_BUSY_RECOVERY.
+    return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 
 def _unchanged(value: Any) -> Any:
