@@ -125,6 +125,14 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
         except RuntimeError:  # the process ends, or may have no further thread
             super().close()
 
+    def rollback(self) -> None:
+        """Roll back, unless a statement is still out: the connection is then to be thrown away.
+
+        SQLAlchemy rolls back first, and an error of that would hide the one to be told.
+        """
+        if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+            super().rollback()
+
     def _cancel_and_close(self) -> None:
         with suppress(psycopg.Error):
             self.cancel_safe(timeout=_CANCEL)

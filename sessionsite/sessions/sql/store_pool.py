@@ -12,7 +12,7 @@ from sqlalchemy.pool.base import _ConnectionRecord
 
 from .. import forks
 from ..waiting import Waiter, WaitingRoom
-from .values import one_line
+from .values import driver_error, one_line
 
 log = logging.getLogger(__name__)
 
@@ -162,6 +162,7 @@ class StorePool(QueuePool, forks.Forked):
         except BaseException as exc:
             hidden = exc.__context__ if record.dbapi_connection is not None else None
             record.close()
+            hidden = driver_error(hidden or exc)
             exc = hidden if isinstance(hidden, self._driver.Error) else exc
             raise exc
         return record

@@ -10,8 +10,11 @@ import pytest
 from sessionsite.sessions.sql import connecting
 from sessionsite.sessions.sql.connecting import Connector
 from sessionsite.sessions.store import StoreError
+from sessionsite.testing import START
 from tests.harness.forking import in_child
 from tests.harness.observing import until
+from tests.harness.postgres import Postgres
+from tests.harness.relay import Relay
 from tests.harness.stores import sql_store
 
 
@@ -107,3 +110,25 @@ def test_a_name_look_up_that_takes_for_ever_does_not(monkeypatch: pytest.MonkeyP
     assert asked.is_set()
     assert time.monotonic() - began < 2
     store.close()
+
+
+@pytest.mark.servers
+def test_a_server_that_falls_silent_at_the_first_connection_is_named_as_such(
+    postgres: Postgres, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLAlchemy then rolls back, which fails on a connection that waits for an answer."""
+    with Relay(postgres.port) as relay:
+        url = postgres_url.replace(f":{postgres.port}/", f":{relay.port}/")
+        store = sql_store(url, create_table=False, timeout=1)
+        ask = store.engine.dialect._get_server_version_info
+
+        def ask_in_vain(connection: Any) -> Any:
+            relay.swallow()
+            return ask(connection)
+
+        monkeypatch.setattr(store.engine.dialect, "_get_server_version_info", ask_in_vain)
+        with pytest.raises(StoreError, match=r"^no answer within 0\.9 seconds$"):
+            store.load("id-a", START)
+        store.close()
+        relay.let_through()
+        assert until(lambda: all(t.name != "session-store-cancel" for t in threading.enumerate()))
