@@ -40,6 +40,10 @@ class UnreplicatedError(psycopg.OperationalError):
     """
 
 
+class StalePlanError(psycopg.errors.FeatureNotSupported):
+    """A column has another type than when the statement was prepared; nothing was run."""
+
+
 class _Notices:
     """What the server has said beside its answers.
 
@@ -158,6 +162,12 @@ class StoreConnection(psycopg.Connection[Any], forks.Forked):
         self.prepare_threshold = None
         self.has_found_pooler = True
         self.tell_of_pooler(reason)
+
+    def forget(self, name: bytes) -> None:
+        """Drop a prepared statement, so that it is prepared anew. One round trip."""
+        self.prepared.discard(name)
+        self.pgconn.send_query(b"DEALLOCATE " + name)
+        self.answer()
 
     def limit(self, limits: Limits) -> None:
         """Have the statements that follow keep to `limits`. One round trip, or none."""
@@ -284,4 +294,6 @@ def _error(result: PGresult) -> psycopg.Error:
         kind: type[psycopg.Error] = lookup(state)
     except KeyError:
         kind = psycopg.DatabaseError
+    if result.error_field(DiagnosticField.SOURCE_FUNCTION) == b"RevalidateCachedQuery":
+        kind = StalePlanError
     return kind(message.decode(errors="replace"))

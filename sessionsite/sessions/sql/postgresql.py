@@ -16,7 +16,7 @@ from .connecting import Connector
 from .database import Database, EngineOptions, Fault, SweepLocks
 from .libpq import NoAnswerError, StoreConnection, UnreplicatedError
 from .postgresql_faults import clock_fault, postgresql_faults
-from .prepared import LOST, Begin, PostgreSQLStatement
+from .prepared import UNPREPARED, Begin, PostgreSQLStatement
 from .session_settings import Limits
 from .store_pool import StorePool
 
@@ -150,7 +150,8 @@ class PostgreSQL(Database):
 
     def is_conflict(self, error: Exception) -> bool:
         return isinstance(
-            error, (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, *LOST)
+            error,
+            (psycopg.errors.SerializationFailure, psycopg.errors.DeadlockDetected, *UNPREPARED),
         )
 
     def is_locked(self, error: Exception) -> bool:

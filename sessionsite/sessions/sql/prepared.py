@@ -4,28 +4,54 @@ psycopg's codecs in C send and read the values.
 """
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import psycopg
 import sqlalchemy as sa
 from psycopg import abc
-from psycopg.adapt import AdaptersMap, Transformer
+from psycopg.adapt import AdaptersMap, Loader, Transformer
 from psycopg.errors import DuplicatePreparedStatement, InvalidSqlStatementName
 from psycopg.pq import Format
 from psycopg.pq.abc import PGresult
 from psycopg.types.string import TextBinaryLoader
 from sqlalchemy.dialects.postgresql.base import PGDialect
 
-from ..store import MalformedRecordError
-from .libpq import StoreConnection
+from ..store import MalformedRecordError, StoreError
+from .libpq import StalePlanError, StoreConnection
 from .values import UTCDateTime, one_line
 
 _BINARY = Format.BINARY
-LOST = (InvalidSqlStatementName, DuplicatePreparedStatement)
-"""What is raised where a pooler has lost a prepared statement; nothing was run."""
+_LOST = (InvalidSqlStatementName, DuplicatePreparedStatement)
+UNPREPARED = (*_LOST, StalePlanError)
+"""What is raised where a prepared statement is lost, by a pooler, or stale; nothing was run."""
+
+
+class _JSONBLoader(Loader):
+    """For an operator who has made the column a `jsonb`.
+
+    PostgreSQL gives it with spaces, so that each session would look changed, and be written.
+    """
+
+    format = _BINARY
+
+    def load(self, data: abc.Buffer) -> str:
+        return json.dumps(json.loads(bytes(data[1:])), separators=(",", ":"))  # after a version
+
+
+class _ZonelessLoader(Loader):
+    """Refuses what would be read as another instant wherever the server's zone is not UTC."""
+
+    format = _BINARY
+
+    def load(self, data: abc.Buffer) -> NoReturn:
+        raise StoreError(
+            "a column of the table is a timestamp without time zone: ALTER TABLE ... ALTER COLUMN "
+            "... TYPE timestamptz"
+        )
 
 
 class _Context:
@@ -39,6 +65,8 @@ class _Context:
     def __init__(self) -> None:
         self.adapters = AdaptersMap(psycopg.adapters)
         self.adapters.register_loader("json", TextBinaryLoader)
+        self.adapters.register_loader("jsonb", _JSONBLoader)
+        self.adapters.register_loader("timestamp", _ZonelessLoader)
 
 
 _CONTEXT: Any = _Context()
@@ -105,10 +133,13 @@ class PostgreSQLStatement:
             raise psycopg.DataError(str(exc)) from exc
         try:
             result = self._result(connection, arguments)
-        except LOST as exc:
-            connection.find_pooler(one_line(exc))
+        except UNPREPARED as exc:
+            if isinstance(exc, _LOST):
+                connection.find_pooler(one_line(exc))
             if connection.in_transaction:  # the caller has to begin anew
                 raise
+            if isinstance(exc, StalePlanError):
+                connection.forget(self._name)
             result = self._result(connection, arguments)
         return _rows(connection, result, skip_malformed), result.command_tuples or 0
 

@@ -3,12 +3,14 @@
 Either the store's promises hold all the same, or the error says what is in the way.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from sessionsite.sessions.payload import dumps, loads
 from sessionsite.sessions.sql import SQLAlchemyStore
 from sessionsite.sessions.sql.diagnosis import diagnose
 from sessionsite.sessions.store import RecordExistsError, StoreError
@@ -122,3 +124,51 @@ class TestOnPostgreSQL:
         on_postgres.create(record())
         assert change(on_postgres).version == 2
         assert on_postgres.delete("id-a")
+
+    @pytest.mark.parametrize(
+        ("column", "type_"),
+        [
+            ("payload", "jsonb"),
+            ("payload", "text"),
+            ("owner", "varchar(100)"),
+            ("version", "bigint"),
+        ],
+    )
+    @pytest.mark.parametrize("query", ["", "?prepare_threshold=none"], ids=["own", "pooled"])
+    def test_a_column_may_get_another_type_while_the_site_runs(
+        self, postgres_url: str, column: str, type_: str, query: str
+    ) -> None:
+        """PostgreSQL refuses what was prepared for the type before, once per connection."""
+        store = sql_store(f"{postgres_url}{query}")
+        store.create(record())
+        store.load("id-a", START)
+        change(store)
+        run(store, f"ALTER TABLE sessions ALTER {column} TYPE {type_}")
+        loaded = store.load("id-a", START)
+        assert loaded is not None
+        assert (json.loads(loaded.payload), loaded.version) == ({"n": 2}, 2)
+        assert change(store).version == 3
+        assert store.save(record(payload="{}"), 3, START)
+        store.close()
+
+    def test_a_session_in_jsonb_is_not_written_when_it_is_read(
+        self, on_postgres: SQLAlchemyStore
+    ) -> None:
+        run(on_postgres, "ALTER TABLE sessions ALTER payload TYPE jsonb")
+        data = {"long": [1, 2.5, "\u00e4"], "b": {"c": None}, "a": True}
+        on_postgres.create(record(payload=dumps(data)))
+        loaded = on_postgres.load("id-a", START)
+        assert loaded is not None
+        assert loads(loaded.payload) == data
+        assert loaded.payload == dumps(loads(loaded.payload))
+
+    def test_a_time_without_zone_is_named_with_what_to_do(
+        self, on_postgres: SQLAlchemyStore
+    ) -> None:
+        """Its row makes no record, but no visitor is to be logged out for that."""
+        on_postgres.create(record())
+        run(on_postgres, "ALTER TABLE sessions ALTER seen_at TYPE timestamp")
+        with pytest.raises(StoreError, match="TYPE timestamptz"):
+            on_postgres.load("id-a", START)
+        run(on_postgres, "ALTER TABLE sessions ALTER seen_at TYPE timestamptz")
+        assert on_postgres.load("id-a", START) is not None
