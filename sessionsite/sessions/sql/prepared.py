@@ -31,7 +31,7 @@ UNPREPARED = (*_LOST, StalePlanError)
 
 
 class _JSONBLoader(Loader):
-    """For an operator who has made the column a `jsonb`.
+    """Reads a column that the operator has changed to `jsonb`.
 
     PostgreSQL gives it with spaces, so that each session would look changed, and be written.
     """
