@@ -51,7 +51,7 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
             raise
         # A trigger may have put it into another table, of which this one is the parent.
         if not count and not self._is_there(record.id):
-            raise _left_alone()
+            raise self._left_alone()
 
     def _insert(self, record: Record) -> int:
         row = {name: getattr(record, name) for name in COLUMNS} | {"version": 1}
@@ -139,7 +139,7 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
             if changed is None:
                 _, count = statements.delete.run(connection, {"record_id": id})
                 if not count:
-                    raise _left_alone()
+                    raise self._left_alone()
                 return None
             if changed is newest:
                 return newest
@@ -149,7 +149,7 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
             values = {name: getattr(stored, name) for name in CHANGEABLE}
             _, count = statements.update.run(connection, values | {"record_id": id})
             if not count:
-                raise _left_alone()
+                raise self._left_alone()
             return stored
 
     def delete(self, id: str) -> bool:
@@ -160,7 +160,7 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
             self.close()
             count = self._execute(id, self._statements.delete, values)
         if not count and self._is_there(id):
-            raise _left_alone()
+            raise self._left_alone()
         return count == 1
 
     def _is_there(self, id: str) -> bool:
@@ -169,6 +169,15 @@ class SQLAlchemyStore(StatusRunner, OwnerStore):
         with self._connection(id, writes=False) as connection:
             _, count = self._statements.load.run(connection, values, skip_malformed=True)
         return count > 0
+
+    def _left_alone(self) -> StoreError:
+        """Return the error for a row that the database has not written, and reports no error."""
+        # What was prepared while a rule said DO INSTEAD NOTHING does nothing after its end either.
+        self.close()
+        return StoreError(
+            "the database has left the row as it was, and reports no error: look for a trigger, a "
+            "rule or a policy of the table's"
+        )
 
     def remark(self) -> str | None:
         return remark(self.engine, self.table)
@@ -254,14 +263,6 @@ def _record(row: Sequence[Any]) -> Record:
     ):
         return record
     raise MalformedRecordError(f"the row of session {row[0]}: a value of another type")
-
-
-def _left_alone() -> StoreError:
-    """Return the error for a row that the database has not written, though it reports success."""
-    return StoreError(
-        "the database has left the row as it was, and reports no error: look for a trigger, a rule "
-        "or a policy of the table's"
-    )
 
 
 def _refuse_in_a_child_of(process: int) -> None:

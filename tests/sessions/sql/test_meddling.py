@@ -105,10 +105,14 @@ def test_doctor_sees_what_is_skipped(store: SQLAlchemyStore, event: str, name: s
 @pytest.mark.servers
 class TestOnPostgreSQL:
     def test_a_rule_that_does_nothing_is_found_out(self, on_postgres: SQLAlchemyStore) -> None:
+        """PostgreSQL goes on to do nothing after the rule's end, where that was prepared before."""
         on_postgres.create(record())
+        change(on_postgres)
         run(on_postgres, "CREATE RULE r AS ON UPDATE TO sessions DO INSTEAD NOTHING")
         with pytest.raises(StoreError, match=SILENT):
             change(on_postgres)
+        run(on_postgres, "DROP RULE r ON sessions")
+        assert change(on_postgres).version == 3
 
     def test_a_trigger_may_put_rows_into_a_child_of_the_table(
         self, on_postgres: SQLAlchemyStore
