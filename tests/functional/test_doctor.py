@@ -306,6 +306,28 @@ class TestTheDatabase:
         run(database, f"ALTER DATABASE {name} RESET ALL")
         assert (status, faults(output)) == (0, [])
 
+    def test_an_encoding_that_lacks_characters(
+        self, doctor: Doctor, postgres: Postgres, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with postgres.connect() as admin:
+            admin.execute("CREATE DATABASE latin1 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' "
+                          "TEMPLATE template0")  # fmt: skip
+        url = f"{postgres.url.rpartition('/')[0]}/latin1"
+        create_table(url)
+        for name, value in {
+            "DATABASE_URL": url,
+            "SESSION_SECRET": SECRET,
+            "SITE_HOSTS": HOSTS,
+        }.items():
+            monkeypatch.setenv(name, value)
+        status, output = doctor()
+        with postgres.connect() as admin:
+            admin.execute("DROP DATABASE latin1")
+        assert status == 1
+        assert [fault.partition(":")[0] for fault in faults(output)] == [
+            "the database's encoding is LATIN1"
+        ]
+
     def test_a_standby(self, database: str) -> None:
         """A connection that says so: to have a real one would take a cluster."""
         store = sql_store(database)

@@ -19,6 +19,7 @@ _DEFAULTS = {
     "standard_conforming_strings": ("on",),
     "client_encoding": ("utf8", "'utf8'", "unicode"),
 }
+_ENCODINGS = ("UTF8", "SQL_ASCII")  # the second takes any bytes
 _RIGHTS = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _STATUS_RIGHTS = ("SELECT", "INSERT", "UPDATE")
 
@@ -45,6 +46,13 @@ def postgresql_faults(connection: sa.Connection, table: sa.Table) -> Iterator[Fa
         )
     if (fault := clock_fault(connection)) is not None:
         yield fault
+    encoding = connection.scalar(sa.text("SHOW server_encoding"))
+    if encoding not in _ENCODINGS:
+        yield Fault(
+            f"the database's encoding is {encoding}: an owner or label with a character that it "
+            "lacks can't be stored",
+            "CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0",
+        )
     privilege = sa.text("SELECT has_table_privilege(CAST(:name AS regclass), :right)")
     quote = connection.dialect.identifier_preparer.format_table
     for right in _RIGHTS:
