@@ -210,8 +210,8 @@ IMPORTS = {
     "sessions.server.row": {
         "sessions.data", "sessions.events", "sessions.own", "sessions.payload",
         "sessions.server.availability", "sessions.server.conflict", "sessions.server.expiry",
-        "sessions.server.rotation", "sessions.server.token_cookie", "sessions.settings",
-        "sessions.store",
+        "sessions.server.merge", "sessions.server.rotation", "sessions.server.token_cookie",
+        "sessions.settings", "sessions.store",
     },
     "sessions.server.saving": {
         "sessions.events", "sessions.owner_store", "sessions.payload", "sessions.server.conflict",

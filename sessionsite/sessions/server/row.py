@@ -16,6 +16,7 @@ from ..store import MalformedRecordError, Record, SessionEndedError, SessionStor
 from .availability import Availability
 from .conflict import Conflict
 from .expiry import Expiry
+from .merge import merge_texts
 from .rotation import NextToken
 from .token_cookie import Answer, Credentials, same_hash
 
@@ -154,14 +155,15 @@ class StoredRow:
         return self._expiry.next_end(record, now, confirmed=confirmed, touched=touched), confirmed
 
     def _call(self, method: Callable[..., T], *args: Any) -> T:
-        asked = self._availability.ask(writes=True)
+        asked = self._availability.ask(writes=method not in (self._store.load, merge_texts))
         try:
             answer = method(*args)
         except StoreError as exc:
             self.spend()
             self._availability.lost(exc, asked, self._tell)
             raise
-        self._availability.answered(asked, self._tell)
+        if answer is not False:  # which has written nothing, and says nothing of writes
+            self._availability.answered(asked, self._tell)
         return answer
 
     def _update(

@@ -64,7 +64,8 @@ class SQLite(Database):
 
         pool: Any = engine.pool
 
-        seconds = 0.9 * timeout
+        # Beside the moment's wait of the first try and of the last.
+        seconds = max(MOMENT / 2, 0.9 * timeout - MOMENT)
 
         def prepare(connection: Any, _record: Any) -> None:
             connection.seconds = seconds

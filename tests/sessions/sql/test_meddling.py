@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 
 from sessionsite.sessions.payload import dumps, loads
+from sessionsite.sessions.server.factory import ServerSessionFactory
+from sessionsite.sessions.settings import server_settings
 from sessionsite.sessions.sql import SQLAlchemyStore
 from sessionsite.sessions.sql.diagnosis import diagnose
 from sessionsite.sessions.store import RecordExistsError, StoreError
 from sessionsite.testing import START, record
+from tests.harness.refusals import SECRET
 from tests.harness.stores import sql_store
+from tests.harness.visitor import Visitor
 
 SILENT = "the database has left the row as it was, and reports no error: look for a trigger"
 
@@ -80,6 +84,24 @@ def test_a_session_that_is_not_deleted_has_not_ended(store: SQLAlchemyStore) -> 
     with pytest.raises(StoreError, match=SILENT):
         store.update("id-a", START, lambda newest: None)
     assert store.delete("id-b") is False
+
+
+def test_saves_that_find_no_row_are_no_sign_that_writes_work(
+    store: SQLAlchemyStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = server_settings({"session.secret": SECRET, "session.sqlalchemy.url": "x"})
+    factory = ServerSessionFactory(store, settings)
+    visitor = Visitor(factory)
+    with visitor.request() as session:
+        session["n"] = 1
+    skip(store, "UPDATE")
+    for number in range(2, 5):
+        request = visitor.open()
+        request.session["n"] = number
+        with pytest.raises(StoreError, match=SILENT):
+            request.session.save()
+        assert factory.availability.away
+    assert [line for line in caplog.messages if "back after" in line] == []
 
 
 def test_a_value_that_is_taken_is_no_id_that_is_taken(store: SQLAlchemyStore) -> None:
