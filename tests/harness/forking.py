@@ -4,13 +4,13 @@ import ctypes
 import json
 import os
 import signal
-import sys
-import time
 import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import psutil
+
+from tests.harness.observing import until
 
 
 def in_child(work: Callable[[], Any], fork: Callable[[], int] = os.fork) -> Any:
@@ -38,16 +38,13 @@ def _tell(work: Callable[[], Any], writing: int) -> NoReturn:
 
 
 def fork_in_c() -> int:
-    """Fork as a server in C does: Python is not told, and none of its hooks run."""
-    before = sys.getswitchinterval()
-    # A thread that asks for Python's lock just then is not there in the child, which would hand the
-    # lock over and wait for ever.
-    sys.setswitchinterval(10)
-    try:
-        time.sleep(0.01)  # whoever has asked for it gets it
-        pid: int = ctypes.PyDLL(None).fork()  # PyDLL keeps the lock meanwhile
-    finally:
-        sys.setswitchinterval(before)
+    """Fork as a server in C does: Python is not told, and none of its hooks run.
+
+    Call it in a process whose other threads end, such as a child by `in_child`: a thread that waits
+    for Python's lock is not there in the child, which hands the lock over and waits for ever.
+    """
+    assert until(lambda: psutil.Process().num_threads() == 1)
+    pid: int = ctypes.PyDLL(None).fork()  # PyDLL keeps the lock meanwhile
     return pid
 
 

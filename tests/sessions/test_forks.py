@@ -344,18 +344,25 @@ def test_a_fork_does_not_wait_for_ever_and_the_child_keeps_its_hands_off(
 
 
 def test_a_fork_that_python_is_not_told_of_is_noticed(postgres_store: SQLAlchemyStore) -> None:
-    ours = backend(postgres_store)
-    assert in_child(lambda: backend(postgres_store), fork_in_c) != ours
-    assert backend(postgres_store) == ours
+    def parent() -> None:
+        ours = backend(postgres_store)
+        assert in_child(lambda: backend(postgres_store), fork_in_c) != ours
+        assert backend(postgres_store) == ours
+
+    in_child(parent)
 
 
 def test_after_such_a_fork_a_child_does_not_touch_sqlites_file(
     sqlite_store: SQLAlchemyStore,
 ) -> None:
-    with pytest.raises(AssertionError, match="corrupts SQLite"):
-        in_child(lambda: append(sqlite_store), fork_in_c)
-    sqlite_store.close()
-    assert in_child(lambda: append(sqlite_store), fork_in_c) == 2
+    def parent() -> None:
+        assert append(sqlite_store) == 2
+        with pytest.raises(AssertionError, match="corrupts SQLite"):
+            in_child(lambda: append(sqlite_store), fork_in_c)
+        sqlite_store.close()
+        assert in_child(lambda: append(sqlite_store), fork_in_c) == 3
+
+    in_child(parent)
 
 
 def test_of_threads_that_notice_a_fork_one_sees_to_it() -> None:
@@ -366,16 +373,20 @@ def test_of_threads_that_notice_a_fork_one_sees_to_it() -> None:
             time.sleep(0.1)
             self.told += 1
 
-    slow = Slow()
-    forks.watch(slow)
+    def parent() -> int:
+        slow = Slow()
+        forks.watch(slow)
 
-    def child() -> int:
-        with ThreadPoolExecutor(4) as threads:
-            for each in [threads.submit(forks.notice) for _ in range(4)]:
-                each.result(60)
-        return slow.told
+        def child() -> int:
+            with ThreadPoolExecutor(4) as threads:
+                for each in [threads.submit(forks.notice) for _ in range(4)]:
+                    each.result(60)
+            return slow.told
 
-    assert in_child(child, fork_in_c) == 1
+        told: int = in_child(child, fork_in_c)
+        return told
+
+    assert in_child(parent) == 1
 
 
 def test_who_fails_at_a_fork_does_not_keep_it_from_the_others(
