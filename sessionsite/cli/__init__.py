@@ -5,7 +5,9 @@ what it did on stdout, and raises what went wrong: `ConfigurationError`, `StoreE
 `click.ClickException` whose message is one line.
 """
 
+import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 import click
 
@@ -28,9 +30,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed("interrupted", 130)
     except click.ClickException as exc:
         return _failed(exc.format_message(), 1)
-    except (ConfigurationError, StoreError, OSError) as exc:
+    except (ConfigurationError, StoreError) as exc:
+        return _failed(str(exc), 1)
+    except OSError as exc:
+        _give_up_output()
         return _failed(str(exc), 1)
     return status or 0  # a command returns nothing; --help, and a command's own exit, a status
+
+
+def _give_up_output() -> None:
+    """Drop what stdout can't be told, or Python tries once more as it ends, and complains."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            sys.stdout.close()
 
 
 def _failed(reason: str, status: int) -> int:
