@@ -2,7 +2,9 @@
 
 import os
 import pwd
+import re
 import shutil
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -64,13 +66,35 @@ def start_pgbouncer(
     *,
     mode: str = "transaction",
     size: int = 5,
+    prepared: int = 0,
     more: str = "",
 ) -> PgBouncer:
-    """A PgBouncer that answers; `more` are further lines of its configuration."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    program = shutil.which("pgbouncer", path=path)
+    """A PgBouncer that answers.
+
+    `prepared`: how many prepared statements it keeps for each connection; `more` are further lines
+    of its configuration.
+    """
+    program = _program()
     if program is None:
         raise Missing("PgBouncer", "apt install pgbouncer")
+    if keeps_prepared_statements():
+        more = f"max_prepared_statements = {prepared}\n{more}"
+    elif prepared:
+        raise Missing("PgBouncer", "apt install pgbouncer, 1.21 or newer")
     pooler = PgBouncer(program, directory, server, mode, size, more)
     pooler.start()
     return pooler
+
+
+def keeps_prepared_statements() -> bool:
+    """Whether this machine's PgBouncer can; from 1.21 on it does, unless it is told not to."""
+    program = _program()
+    if program is None:
+        return False
+    asked = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    version = re.search(r"PgBouncer (\d+)\.(\d+)", asked.stdout)
+    return version is not None and (int(version[1]), int(version[2])) >= (1, 21)
+
+
+def _program() -> str | None:
+    return shutil.which("pgbouncer", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")

@@ -13,29 +13,37 @@ from sessionsite.sessions.sql import SQLAlchemyStore, diagnose, prepared
 from sessionsite.sessions.sql.libpq import StoreConnection
 from sessionsite.sessions.store import StoreError
 from sessionsite.testing import START, in_parallel, record
-from tests.harness.pgbouncer import start_pgbouncer
+from tests.harness.pgbouncer import keeps_prepared_statements, start_pgbouncer
 from tests.harness.postgres import Postgres
 from tests.harness.skipping import started
 from tests.harness.stores import sql_store
 
 VISITORS = 6
 Through = Callable[..., SQLAlchemyStore]
+MODES = [("session", 0), ("transaction", 0)]
+if keeps_prepared_statements():
+    MODES += [("session", 10), ("transaction", 10)]
 
 
-@pytest.fixture(params=["session", "transaction"])
-def mode(request: pytest.FixtureRequest) -> str:
-    mode: str = request.param
+@pytest.fixture(params=MODES, ids=lambda mode: f"{mode[0]}-{mode[1]}")
+def mode(request: pytest.FixtureRequest) -> tuple[str, int]:
+    """What a connection of the pooler's is lent for, and how many statements are kept on it."""
+    mode: tuple[str, int] = request.param
     return mode
 
 
 @pytest.fixture
-def through(postgres: Postgres, postgres_url: str, mode: str, tmp_path: Path) -> Iterator[Through]:
+def through(
+    postgres: Postgres, postgres_url: str, mode: tuple[str, int], tmp_path: Path
+) -> Iterator[Through]:
     """A store on the other side of a pooler with `size` connections."""
     stores = []
     poolers = []
 
     def make(size: int = VISITORS, query: str = "") -> SQLAlchemyStore:
-        pooler = started(start_pgbouncer, tmp_path, postgres, mode=mode, size=size)
+        pool_mode, kept = mode
+        options = {"mode": pool_mode, "prepared": kept, "size": size}
+        pooler = started(start_pgbouncer, tmp_path, postgres, **options)
         poolers.append(pooler)
         url = postgres_url.replace(f":{postgres.port}/", f":{pooler.port}/")
         stores.append(sql_store(f"{url}{query}", engine={"pool_size": str(VISITORS)}))
@@ -83,8 +91,8 @@ class TestOneThatHidesItself:
     """Another product may hand the server's own process id on: then the first failure tells."""
 
     @pytest.fixture
-    def mode(self) -> str:
-        return "transaction"
+    def mode(self) -> tuple[str, int]:
+        return "transaction", 0
 
     @pytest.fixture
     def store(self, through: Through, monkeypatch: pytest.MonkeyPatch) -> SQLAlchemyStore:
