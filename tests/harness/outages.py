@@ -4,10 +4,10 @@ import os
 import secrets
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import psycopg
 from psycopg import sql
@@ -62,23 +62,42 @@ class Place:
 
 
 Outage = Callable[[Place], Any]
+P = ParamSpec("P")
 
 
-@contextmanager
+def restored(phases: Callable[P, Iterator[None]]) -> Callable[P, AbstractContextManager[None]]:
+    """As `contextmanager`; what follows the `yield` runs even if the test has failed meanwhile.
+
+    Other tests use the same server.
+    """
+
+    @contextmanager
+    def run(*args: P.args, **kwargs: P.kwargs) -> Iterator[None]:
+        steps = phases(*args, **kwargs)
+        next(steps)
+        try:
+            yield
+        finally:
+            next(steps, None)
+
+    return run
+
+
+@restored
 def stopped(place: Place) -> Iterator[None]:
     place.server.stop()
     yield
     place.server.start()
 
 
-@contextmanager
+@restored
 def killed(place: Place) -> Iterator[None]:
     place.server.kill()
     yield
     place.server.start()
 
 
-@contextmanager
+@restored
 def frozen(place: Place) -> Iterator[None]:
     place.server.pause()
     yield
@@ -91,7 +110,7 @@ def behind_relay(place: Place) -> None:
     place.site_url = place.at("127.0.0.1", relay.port)
 
 
-@contextmanager
+@restored
 def silent(place: Place) -> Iterator[None]:
     """A black hole: nothing comes through, and nobody is told."""
     place.rest["relay"].swallow()
@@ -112,7 +131,7 @@ def named(place: Place) -> None:
     place.prefix = ["unshare", "--mount", "sh", "-c", mount, "sh"]
 
 
-@contextmanager
+@restored
 def nameless(place: Place) -> Iterator[None]:
     place.rest["nameserver"].answers = False
     place.terminate()  # whoever is connected needs no name
@@ -120,7 +139,7 @@ def nameless(place: Place) -> Iterator[None]:
     place.rest["nameserver"].answers = True
 
 
-@contextmanager
+@restored
 def read_only(place: Place) -> Iterator[None]:
     """The server has become a standby, and is promoted again."""
     server = place.server
@@ -136,7 +155,7 @@ def own_role(place: Place) -> None:
     place.rest["role"] = place.role()
 
 
-@contextmanager
+@restored
 def forbidden(place: Place) -> Iterator[None]:
     with place.server.connect(place.url) as admin:
         change = "{} UPDATE ON sessions, sessions_status {} {}"
@@ -173,7 +192,7 @@ def on_small_disk(place: Place) -> None:
     place.exits.callback(leave)
 
 
-@contextmanager
+@restored
 def full(place: Place) -> Iterator[None]:
     with place.server.connect(place.url) as admin:
         for size in (100_000, 1_000, 10):
@@ -187,7 +206,7 @@ def full(place: Place) -> Iterator[None]:
         place.rest["ballast"].unlink()
 
 
-@contextmanager
+@restored
 def used_up(place: Place) -> Iterator[None]:
     """All slots of the server are others'."""
     role = place.rest["role"]
@@ -202,14 +221,14 @@ def used_up(place: Place) -> Iterator[None]:
         yield
 
 
-@contextmanager
+@restored
 def alone(place: Place) -> Iterator[None]:
     """The synchronous standby is gone, and each commit waits for it."""
     with standby_gone(place.server):
         yield
 
 
-@contextmanager
+@restored
 def locked(place: Place) -> Iterator[None]:
     with place.server.connect(place.url) as admin, admin.transaction():
         admin.execute("LOCK sessions, sessions_status IN SHARE MODE")
@@ -223,7 +242,7 @@ def behind_pooler(place: Place) -> None:
     place.site_url = place.at("127.0.0.1", pooler.port)
 
 
-@contextmanager
+@restored
 def misused(place: Place) -> Iterator[None]:
     """Another program keeps the pooler's one connection for itself."""
     with psycopg.connect(place.at("127.0.0.1", place.rest["pooler"].port)) as other:

@@ -1,13 +1,14 @@
 """Each way in which Valkey or Redis may be away, as `test_rows.py` has them for PostgreSQL."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from tests.functional.outages.visitors import assert_an_outage
 from tests.harness import free_port
+from tests.harness.outages import restored
 from tests.harness.production import HOSTS, SECRET, production_ini
 from tests.harness.pserve import Pserve
 from tests.harness.redis import Redis, start_redis
@@ -29,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         yield server
 
 
-@contextmanager
+@restored
 def stopped(server: Redis, _: Relay) -> Iterator[None]:
     server.stop()
     yield
@@ -37,7 +38,7 @@ def stopped(server: Redis, _: Relay) -> Iterator[None]:
     server.create_user("site")
 
 
-@contextmanager
+@restored
 def killed(server: Redis, _: Relay) -> Iterator[None]:
     server.kill()
     yield
@@ -45,21 +46,21 @@ def killed(server: Redis, _: Relay) -> Iterator[None]:
     server.create_user("site")
 
 
-@contextmanager
+@restored
 def frozen(server: Redis, _: Relay) -> Iterator[None]:
     server.pause()
     yield
     server.resume()
 
 
-@contextmanager
+@restored
 def silent(_: Redis, relay: Relay) -> Iterator[None]:
     relay.swallow()
     yield
     relay.let_through()
 
 
-@contextmanager
+@restored
 def read_only(server: Redis, _: Relay) -> Iterator[None]:
     """The server has become the replica of one that is not there."""
     server.run("REPLICAOF", "127.0.0.1", "1")
@@ -67,21 +68,21 @@ def read_only(server: Redis, _: Relay) -> Iterator[None]:
     server.run("REPLICAOF", "NO", "ONE")
 
 
-@contextmanager
+@restored
 def full(server: Redis, _: Relay) -> Iterator[None]:
     server.run("CONFIG", "SET", "maxmemory", "1")
     yield
     server.run("CONFIG", "SET", "maxmemory", "0")
 
 
-@contextmanager
+@restored
 def forbidden(server: Redis, _: Relay) -> Iterator[None]:
     server.run("ACL", "SETUSER", "site", "-@write", "-@scripting")
     yield
     server.run("ACL", "SETUSER", "site", "+@all")
 
 
-@contextmanager
+@restored
 def locked_out(server: Redis, _: Relay) -> Iterator[None]:
     """The user is gone, and their connections with them."""
     server.run("ACL", "DELUSER", "site")
