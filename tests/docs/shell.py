@@ -64,8 +64,8 @@ class App(Server):
     def ready(self) -> bool:
         try:
             urllib.request.urlopen(f"{self.url}/no-such-page", timeout=30).close()
-        except urllib.error.HTTPError:
-            return True  # an answer, with no session
+        except urllib.error.HTTPError as error:
+            error.close()  # an answer, with no session
         except OSError:
             return False
         return True

@@ -230,6 +230,7 @@ def _status(url: str) -> int:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
+        error.close()
         return error.code
     except OSError:
         return 0

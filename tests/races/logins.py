@@ -2,18 +2,16 @@
 
 from tests.races.clients import Site
 
-CLIENTS = 50
-
 LATENCY = 0.02
 
 
-def misses(site: Site, logins: int = 1000) -> int:
+def misses(site: Site, logins: int = 1000, clients: int = 50) -> int:
     """Logins whose redirect, followed at once, is not logged in.
 
     Every other visitor has a session already, whose token the login replaces. The processes
     take turns, so that with two of them the one that is asked is not the one that stored it.
     """
-    with site.crowd(CLIENTS) as crowd:
+    with site.crowd(clients) as crowd:
 
         def log_in(number: int) -> bool:
             user = f"user-{number}"

@@ -13,7 +13,7 @@ def test_a_thousand_redirects_after_a_login_find_it(on_postgresql: Site) -> None
 
 
 def test_the_same_on_sqlite(on_sqlite: Site) -> None:
-    assert misses(on_sqlite, 50) == 0
+    assert misses(on_sqlite, 50, clients=10) == 0  # more would wait too long for the one writer
 
 
 @pytest.mark.all
