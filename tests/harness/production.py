@@ -99,6 +99,9 @@ class Browser:
         return Answer(response.status, response.headers, text)
 
 
+VALKEY_FACTORY = "sessionsite.sessions.valkey.session_factory_from_settings"
+
+
 def production_ini(directory: Path, *lines: str) -> Path:
     """A copy of production.ini, with these lines for their keys in [app:main]."""
     text = PRODUCTION.read_text("utf-8")
@@ -108,6 +111,20 @@ def production_ini(directory: Path, *lines: str) -> Path:
     assert head in text
     config = directory / "copy.ini"
     config.write_text(text.replace(head, head + "".join(f"{line}\n" for line in lines)), "utf-8")
+    return config
+
+
+def valkey_ini(directory: Path, url: str, *lines: str, prefix: str | None = None) -> Path:
+    """The same, with its sessions in Valkey or Redis."""
+    config = production_ini(
+        directory,
+        f"sessionsite.session_factory = {VALKEY_FACTORY}",
+        f"session.valkey.url = {url}",
+        f"session.valkey.prefix = {prefix or free_port()}:",
+        *lines,
+    )
+    text = config.read_text("utf-8")
+    config.write_text(text.replace("session.sqlalchemy.", "# "), "utf-8")
     return config
 
 

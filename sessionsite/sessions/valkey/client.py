@@ -16,7 +16,9 @@ from redis.retry import Retry
 from .. import forks
 from ..breaker import CircuitBreaker
 from ..store import Connections, StoreBusyError, StoreError
+from ..waiting import WaitingRoom
 from . import nodes
+from .answers import Answers
 from .scripts import Script
 from .settings import ValkeySettings
 
@@ -55,6 +57,8 @@ class Client(forks.Forked):
             "max_connections": settings.max_connections,
             "protocol": 2,  # 3 brings a greeting, and messages between the answers
         }
+        self.room = WaitingRoom(settings.max_waiting)
+        self._answers = Answers(self.room, 0.8 * settings.timeout)
         self._opened: Any = None
         self._breakers: dict[str, CircuitBreaker] = {}  # by the server's name
         forks.watch(self)
@@ -184,7 +188,8 @@ class Client(forks.Forked):
         breaker = self._breakers.setdefault(name, CircuitBreaker())
         probe = breaker.admit()
         try:
-            answer = work()
+            with self._answers.of(name, breaker):
+                answer = work()
         except redis.exceptions.NoScriptError:
             raise
         except redis.ReadOnlyError as exc:
@@ -209,11 +214,13 @@ class Client(forks.Forked):
         urls, cluster = self._settings.urls, self._settings.cluster
         retry = Retry(NoBackoff(), 0)
         client: Any = redis.Redis.from_url(urls[0], retry=retry, **self._options)
+        self._answers.watch(client)
         if len(urls) > 1 or cluster is True or (cluster == "auto" and nodes.is_cluster(client)):
             of_first = client.connection_pool.connection_kwargs
             client.close()
             named = ("username", "password", *(k for k in of_first if k.startswith("ssl_")))
             client = nodes.Cluster(
+                self._answers,
                 startup_nodes=[nodes.node_of(url) for url in urls],
                 retry=retry,
                 require_full_coverage=False,  # what is on the other masters is served

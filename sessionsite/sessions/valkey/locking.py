@@ -37,11 +37,11 @@ class Waiter:
 
 
 class Patience:
-    """How long a request waits for a lock, and how many requests may."""
+    """How long a request waits for a lock."""
 
-    def __init__(self, seconds: float, seats: int) -> None:
+    def __init__(self, seconds: float, room: WaitingRoom) -> None:
         self._seconds = seconds
-        self._room = WaitingRoom(seats)
+        self._room = room
 
     def until_free(self, key: str, ask: Callable[[], Any]) -> Any:
         """Call `ask` until its answer is not `HELD`, and return that. Raises `StoreBusyError`."""

@@ -10,6 +10,8 @@ import redis
 from redis.cluster import PRIMARY, ClusterNode, RedisCluster
 from redis.crc import key_slot
 
+from .answers import Answers
+
 PAGE = 250
 """About how many keys one answer to SCAN names: to write so many commands takes two milliseconds,
 in which other threads of the process wait.
@@ -21,6 +23,15 @@ class Cluster(RedisCluster):
 
     redis-py asks for it when it is redirected (ASK), and fails where there is none.
     """
+
+    def __init__(self, answers: Answers, **options: Any) -> None:
+        self._answers = answers
+        super().__init__(**options)
+
+    def get_redis_connection(self, node: ClusterNode) -> Any:
+        client = super().get_redis_connection(node)
+        self._answers.watch(client)
+        return client
 
     def get_node(
         self, host: str | None = None, port: int | None = None, node_name: str | None = None

@@ -59,9 +59,10 @@ class ValkeySettings:
     )
     max_waiting: int = key(
         whole("requests"),
-        "How many requests may wait for a session or an owner for longer than half a second while "
-        "nothing moves; all others that would have to wait get the 503 page.",
-        default=16,
+        "How many requests may wait for an answer, a session or an owner for longer than half a "
+        "second while nothing moves. The answer to all others that would have to wait is the 503 "
+        "page. Each holds a thread of the process: give half of these.",
+        default=2,
         name="valkey.max_waiting",
     )
     wait_replicas: int = key(

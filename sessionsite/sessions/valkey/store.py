@@ -55,7 +55,7 @@ class ValkeyStore(OwnerStore):
         )
         self.client = Client(settings)
         self.keys = Keys(settings.prefix)
-        patience = Patience(settings.timeout, settings.max_waiting)
+        patience = Patience(settings.timeout, self.client.room)
         self._sessions = Sessions(self.client, self.keys, patience, settings.timeout)
         self._owners = Owners(self.client, self.keys, patience, settings.timeout)
         self._scanner = Scanner(self.client, self.keys)

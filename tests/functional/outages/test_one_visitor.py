@@ -2,14 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from tests.functional.outages.asserting import assert_the_rest_answers
 from tests.harness.postgres import Postgres
-from tests.harness.production import Browser, create_table, production_ini, start_worker
+from tests.harness.production import (
+    Browser,
+    create_table,
+    production_ini,
+    start_worker,
+    valkey_ini,
+)
+from tests.harness.redis import Redis
 
 pytestmark = [pytest.mark.servers, pytest.mark.all]
 
@@ -33,12 +44,51 @@ def repeat(work: Callable[[int], None]) -> tuple[threading.Event, threading.Thre
     return stop, thread
 
 
-def test_a_row_that_is_locked_holds_up_its_own_visitor_alone(
-    postgres: Postgres, tmp_path: Path
-) -> None:
+@dataclass(frozen=True)
+class Place:
+    """A store, of which one visitor's row can be locked."""
+
+    config: Path
+    url: str
+    locked: Callable[[], AbstractContextManager[Any]]
+
+
+@pytest.fixture(params=["postgres", "valkey"])
+def place(request: pytest.FixtureRequest) -> Place:
+    place: Place = request.getfixturevalue(f"on_{request.param}")
+    return place
+
+
+@pytest.fixture
+def on_postgres(postgres: Postgres, tmp_path: Path) -> Place:
     url = postgres.create_database("one_visitor")
     create_table(url)
-    with start_worker(tmp_path, production_ini(tmp_path), DATABASE_URL=url) as worker:
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        with postgres.connect(url) as admin, admin.transaction():
+            admin.execute("SELECT FROM sessions FOR UPDATE")
+            yield
+
+    return Place(production_ini(tmp_path), url, locked)
+
+
+@pytest.fixture
+def on_valkey(redis: Redis, tmp_path: Path) -> Place:
+    prefix = str(uuid4())
+
+    @contextmanager
+    def locked() -> Iterator[None]:
+        (row,) = redis.run("KEYS", f"{prefix}:{{s:*}}")
+        redis.run("SET", row + b":lock", "another's")
+        yield
+        redis.run("DEL", row + b":lock")
+
+    return Place(valkey_ini(tmp_path, redis.url, prefix=prefix), "", locked)
+
+
+def test_a_row_that_is_locked_holds_up_its_own_visitor_alone(place: Place, tmp_path: Path) -> None:
+    with start_worker(tmp_path, place.config, DATABASE_URL=place.url) as worker:
         held_up = Browser(worker.url)
         held_up.get("/about?before")
         tabs: list[int] = []
@@ -55,8 +105,7 @@ def test_a_row_that_is_locked_holds_up_its_own_visitor_alone(
             asked = time.monotonic()
             others.append((other.get(f"/?{number}").status, time.monotonic() - asked))
 
-        with postgres.connect(url) as admin, admin.transaction():
-            admin.execute("SELECT FROM sessions FOR UPDATE")
+        with place.locked():
             running = [repeat(tab) for _ in range(TABS)] + [repeat(visit)]
             longest = 0.0
             began = time.monotonic()

@@ -9,7 +9,7 @@ import pytest
 from tests.functional.outages.visitors import assert_an_outage
 from tests.harness import free_port
 from tests.harness.outages import restored
-from tests.harness.production import HOSTS, SECRET, production_ini
+from tests.harness.production import HOSTS, SECRET, valkey_ini
 from tests.harness.pserve import Pserve
 from tests.harness.redis import Redis, start_redis
 from tests.harness.relay import Relay
@@ -18,7 +18,6 @@ from tests.harness.skipping import required
 pytestmark = [pytest.mark.servers, pytest.mark.all]
 
 TIMEOUT = 2  # seconds: session.valkey.timeout
-FACTORY = "sessionsite.sessions.valkey.session_factory_from_settings"
 
 
 @pytest.fixture(scope="module")
@@ -113,17 +112,13 @@ def site(outage: Outage, server: Redis, relay: Relay, tmp_path: Path) -> Iterato
     url = server.create_user("site")
     if outage is silent:  # all others have no network between, which would refuse in its own way
         url = url.replace(str(server.port), str(relay.port))
-    config = production_ini(
+    config = valkey_ini(
         tmp_path,
-        f"sessionsite.session_factory = {FACTORY}",
-        f"session.valkey.url = {url}",
-        f"session.valkey.prefix = {free_port()}:",
+        url,
         f"session.valkey.timeout = {TIMEOUT}",
         "sessionsite.history_limit = 1000",
         "sessionsite.history_bytes = 60000",
     )
-    text = config.read_text()
-    config.write_text(text.replace("session.sqlalchemy.", "# "))
     env = {"SESSION_SECRET": SECRET, "SITE_HOSTS": HOSTS}
     args = ["--server-name=worker", f"http_port={free_port()}"]
     with Pserve(config, args, env, tmp_path).start() as site:
