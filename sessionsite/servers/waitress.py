@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from waitress import create_server, wasyncore
 from waitress.adjustments import Adjustments
@@ -22,6 +22,15 @@ from .stopping import StopSignals
 log = logging.getLogger(__name__)
 
 Serve = Callable[[Any], None]
+
+_MAY_BE_0: Final = {
+    "channel_request_lookahead",
+    "inbuf_overflow",
+    "max_request_body_size",
+    "outbuf_high_watermark",
+    "outbuf_overflow",
+    "port",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +73,28 @@ def _read(settings: Mapping[str, str]) -> tuple[StopSettings, dict[str, str]]:
 def read_adjustments(settings: Mapping[str, str]) -> Adjustments:
     """Read keys of waitress's. Raises `ConfigurationError`."""
     try:
-        return Adjustments(**settings)
+        adjustments = Adjustments(**settings)
     except ValueError as exc:
         raise ConfigurationError(_why(exc, settings)) from exc
+    for name, value in settings.items():
+        if why := _refusal(name, value, getattr(adjustments, name)):
+            raise ConfigurationError(f"{name} = {value!r}: {why}")
+    return adjustments
+
+
+def _refusal(name: str, value: str, read: Any) -> str | None:
+    """Return why a value that waitress takes is refused: it would start, and serve nobody."""
+    least = int(name not in _MAY_BE_0)
+    if type(read) is int and read < least:
+        return f"give a whole number (at least {least})"
+    if name == "url_scheme" and read not in ("http", "https"):
+        return "give http or https"
+    if name in ("listen", "port"):
+        ports = [each.rpartition(":")[2] for each in value.split()]
+        # getaddrinfo takes 65536 for 0, and nothing for 0: any port that is free
+        if not ports or not all(ports) or any(int(p) > 65535 for p in ports if p.isdecimal()):
+            return "give host:port, with a port of at most 65535"
+    return None
 
 
 def _why(exc: ValueError, settings: Mapping[str, str]) -> str:

@@ -26,6 +26,8 @@ _SCHEMES: Final = {
     "sqlite": "sqlite",
 }
 _BOOLEAN_OPTIONS = ("pool_pre_ping", "pool_use_lifo", "hide_parameters")
+# SQLAlchemy takes less: then 0 is no limit, and -1 a pool that gives no connection.
+_LEAST: Final = {"pool_size": 1, "max_overflow": -1, "pool_timeout": 0}
 _SET_BY_THE_STORE = frozenset(
     {"connect_args", "creator", "isolation_level", "module", "paramstyle", "pool", "poolclass"}
 )
@@ -66,6 +68,11 @@ def make_engine(settings: SQLSettings) -> sa.Engine:
             "SQLAlchemy's engine_from_config takes"
         ) from None
     pool = cast(StorePool, engine.pool)
+    for name in sorted(_LEAST.keys() & options.keys()):
+        if float(options[name]) < _LEAST[name]:
+            raise ConfigurationError(
+                f"{_PREFIX}{name} = {options[name]!r}: give at least {_LEAST[name]}"
+            )
     if "pool_timeout" not in options:  # among which SQLAlchemy would round it
         pool.set_timeout(0.9 * settings.timeout)
     if settings.max_waiting is not None:

@@ -118,6 +118,10 @@ def test_a_boolean_option_is_a_boolean() -> None:
     [
         ({"pool_pre_ping": "maybe"}, "session.sqlalchemy.pool_pre_ping"),
         ({"pool_size": "many"}, "session.sqlalchemy.pool_size"),
+        ({"pool_size": "0"}, "session.sqlalchemy.pool_size = '0': give at least 1"),
+        ({"pool_size": "-1"}, "session.sqlalchemy.pool_size = '-1': give at least 1"),
+        ({"max_overflow": "-2"}, "session.sqlalchemy.max_overflow = '-2': give at least -1"),
+        ({"pool_timeout": "-1"}, "session.sqlalchemy.pool_timeout = '-1': give at least 0"),
         ({"pool_sise": "5"}, "session.sqlalchemy.pool_sise"),
         ({"connect_args": "x"}, "session.sqlalchemy.connect_args"),
         ({"isolation_level": "SERIALIZABLE"}, "session.sqlalchemy.isolation_level"),
