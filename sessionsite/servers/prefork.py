@@ -64,13 +64,18 @@ class _Workers:
 
     def _fork_missing(self) -> bool:
         """Return True in a new worker."""
-        missing = self._count - len(self._pipes) if time.monotonic() >= self._not_before else 0
-        return any(self._fork() for _ in range(missing))  # ends at the first True
+        missing = self._count - len(self._pipes)
+        tries = (time.monotonic() >= self._not_before for _ in range(missing))
+        return any(due and self._fork() for due in tries)  # ends at the first True
 
     def _fork(self) -> bool:
         """Return True in the worker."""
-        read, write = os.pipe()
-        pid = os.fork()
+        try:
+            pid, read, write = _fork_with_pipe()
+        except OSError as exc:
+            log.error("No worker process can be started, another try is in a second: %s", exc)
+            self._not_before = time.monotonic() + SOON
+            return False
         (self._in_parent if pid else self._in_worker)(pid, read, write)
         return pid == 0
 
@@ -107,3 +112,14 @@ class _Workers:
                 log.error("Worker process %d has ended with status %d: starting another", pid, code)
                 if now - self._began.pop(pid) < SOON:
                     self._not_before = now + SOON
+
+
+def _fork_with_pipe() -> tuple[int, int, int]:
+    """Raises OSError where no memory, process or descriptor is left."""
+    read, write = os.pipe()
+    try:
+        return os.fork(), read, write
+    except OSError:
+        os.close(read)
+        os.close(write)
+        raise
