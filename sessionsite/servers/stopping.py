@@ -12,10 +12,11 @@ log = logging.getLogger(__name__)
 
 
 class StopSignals:
-    """SIGTERM and SIGINT, which mean the same: finish what has begun, and end.
+    """SIGTERM, SIGINT, SIGQUIT and SIGHUP, which mean the same: finish what has begun, and end.
 
-    We handle both, whatever was inherited: process 1 of a container has no default handler, and a
-    shell that starts a process with `&` in a script has SIGINT ignored.
+    We handle them whatever was inherited: process 1 of a container has no default handler, and a
+    shell that starts a process with `&` in a script has SIGINT ignored. Only a SIGHUP that `nohup`
+    has had ignored stays so.
     """
 
     def __init__(self) -> None:
@@ -24,8 +25,9 @@ class StopSignals:
         self._wake: Callable[[], None] | None = None
         self._further = True
         self._pipe: tuple[int, ...] = ()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._handle)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+                signal.signal(number, self._handle)
 
     def call(self, wake: Callable[[], None]) -> None:
         """Call `wake` when the first signal comes; until then a signal ends the program.
@@ -68,7 +70,8 @@ class StopSignals:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         if self.received is not None:
-            if self._further:
+            # of one terminal that closes, the kernel tells, and so does its shell
+            if self._further and number != signal.SIGHUP:
                 os._exit(128 + number)  # as a shell has it; pserve would turn SystemExit into 0
             return
         self.received = signal.Signals(number)

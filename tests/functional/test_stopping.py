@@ -32,6 +32,14 @@ from tests.harness.starting import WAYS, prefix, signal_to
 pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
 
 VISITORS = 4  # one per thread of production.ini
+# A terminal that closes sends SIGHUP; so does an operator who means a reload, which there is not.
+STOPS = [
+    *((number, way) for number in (signal.SIGTERM, signal.SIGINT) for way in WAYS),
+    *(
+        pytest.param(number, WAYS[0], marks=pytest.mark.all)
+        for number in (signal.SIGHUP, signal.SIGQUIT)
+    ),
+]
 STOPPING = "finishing the requests that have begun"
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity"
@@ -113,8 +121,7 @@ def failing_visit(browser: Browser) -> tuple[threading.Thread, list[Exception]]:
     return thread, failed
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(("number", "way"), STOPS)
 def test_visits_in_flight_are_answered_and_saved(
     serve: Callable[..., Pserve], postgres: Postgres, postgres_url: str, way: str, number: int
 ) -> None:

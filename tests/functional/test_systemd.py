@@ -68,6 +68,11 @@ def environment(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, s
     }
 
 
+def test_a_process_that_a_signal_has_stopped_is_started_again() -> None:
+    """It ends with status 0, which is a success by systemd's `on-failure`."""
+    assert OPTIONS["Restart"] == "always"
+
+
 @pytest.mark.servers
 def test_each_instance_serves_at_its_own_port(tmp_path: Path, environment: dict[str, str]) -> None:
     folders = [tmp_path / name for name in ("one", "another")]

@@ -64,3 +64,17 @@ def test_a_worker_is_not_ended_by_the_second_signal_that_its_parent_sends() -> N
         return stop.received.name if stop.received else "none"
 
     assert in_child(stop_twice) == "SIGINT"
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_hangup_stops_it_too_unless_nohup_has_it_ignored(ignored: bool) -> None:
+    def hang_up() -> str:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
+        stop = StopSignals()
+        stop.attend()
+        for _ in range(2):  # the kernel's, and the shell's
+            os.kill(os.getpid(), signal.SIGHUP)
+        stop.wait(0 if ignored else SECONDS)
+        return stop.received.name if stop.received else "none"
+
+    assert in_child(hang_up) == ("none" if ignored else "SIGHUP")
