@@ -4,6 +4,7 @@
 last of which is for the operator.
 """
 
+import configparser
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +22,23 @@ def refusals_in_one_line() -> Iterator[None]:
     try:
         yield
     except ConfigurationError:
-        if not isinstance(sys.excepthook, _OneLine):
-            sys.excepthook = _OneLine()
+        print_refusals()
         raise
+
+
+def print_refusals() -> None:
+    """From now on, if such an error ends the program, print it as one line.
+
+    So is a `%` that the .ini file does not double. The server's section is read before the app's,
+    whose secrets and passwords that error would quote.
+    """
+    if not isinstance(sys.excepthook, _OneLine):
+        sys.excepthook = _OneLine()
+
+
+def why_uninterpolated(exc: configparser.InterpolationError) -> str:
+    """Return what is wrong with a `%`. The error itself quotes the value, perhaps a password."""
+    return f"[{exc.section}] {exc.option}: a % must be doubled, or name a variable in %(...)s"
 
 
 class _OneLine:
@@ -33,6 +48,8 @@ class _OneLine:
     def __call__(
         self, kind: type[BaseException], exc: BaseException, traceback: TracebackType | None
     ) -> None:
+        if isinstance(exc, configparser.InterpolationError):
+            kind, exc = ConfigurationError, ConfigurationError(why_uninterpolated(exc))
         if isinstance(exc, ConfigurationError):
             line = f"{kind.__name__}: {' '.join(str(exc).split())}"
             print(line, file=sys.stderr)  # noqa: T201

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import plaster
 
+from ..refusal import why_uninterpolated
 from ..secret_file import with_secret
 from ..sessions import (
     FACTORY_KEY,
@@ -34,8 +35,7 @@ def read_settings(config_uri: str) -> dict[str, str]:
         loader = plaster.get_loader(config_uri, protocols=["wsgi"])
         settings: dict[str, str] = loader.get_wsgi_app_settings()
     except configparser.InterpolationError as exc:
-        # The error's own text quotes the value, which may be a password.
-        reason = f"[{exc.section}] {exc.option}: a % must be doubled, or name a variable in %(...)s"
+        reason = why_uninterpolated(exc)
     except configparser.Error as exc:
         reason = exc.message
     except (plaster.PlasterError, LookupError, ImportError, UnicodeError, OSError) as exc:

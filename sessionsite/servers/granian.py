@@ -11,7 +11,7 @@ from typing import Any
 
 from waitress.adjustments import Adjustments
 
-from ..refusal import refusals_in_one_line
+from ..refusal import print_refusals, refusals_in_one_line
 from ..sessions import ConfigurationError, expand_environment
 from ..sessions.pruner import LAST_BATCH
 from .granian_settings import GranianSettings, read_settings
@@ -36,6 +36,7 @@ def server_factory(global_config: Mapping[str, str], **settings: str) -> Serve:
     Call it in the main thread: it handles the signals from then on, while the app is being made.
     Raises `ConfigurationError`.
     """
+    print_refusals()  # of the app, too
     stop = StopSignals()
     ours, shared = read_settings(expand_environment(settings))
 

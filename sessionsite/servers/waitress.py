@@ -13,7 +13,7 @@ from waitress import create_server, wasyncore
 from waitress.adjustments import Adjustments
 from waitress.server import BaseWSGIServer
 
-from ..refusal import refusals_in_one_line
+from ..refusal import print_refusals, refusals_in_one_line
 from ..sessions import ConfigurationError, expand_environment
 from ..sessions.ini import SettingsReader, key, whole
 from .draining import Channel, drain
@@ -50,6 +50,7 @@ def server_factory(global_config: Mapping[str, str], **settings: str) -> Serve:
     Call it in the main thread: it handles the signals from then on, while the app is being made.
     Raises `ConfigurationError`.
     """
+    print_refusals()  # of the app, too
     stop = StopSignals()
     expanded = expand_environment(settings)
     ours, theirs = _read(expanded)

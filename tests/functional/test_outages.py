@@ -222,6 +222,7 @@ HIDDEN = "hunter2"
         ({}, "session.tiemout = 60", "session.timeout"),
         ({}, "session.timeout = soon", "session.timeout"),
         ({}, "session.max_age = 60", "session.max_age"),
+        ({}, f"session.sql.schema = %40{HIDDEN}", "[app:main] session.sql.schema: a % must be"),
         ({}, "session.sqlalchemy.pool_size = many", "session.sqlalchemy.pool_size"),
         ({}, "sessionsite.history_limit = 0", "sessionsite.history_limit"),
     ],

@@ -79,7 +79,7 @@ IMPORTS = {
     } | SITE,
     "cli.new": {"cli.group"},
     "cli.group": set(),
-    "cli.config": {"secret_file", "sessions.server", "sessions.sql_settings"} | SITE,
+    "cli.config": {"refusal", "secret_file", "sessions.server", "sessions.sql_settings"} | SITE,
     "cli.secret": {"cli.group"},
     "cli.table": {"cli.config", "cli.group", "sessions.sql"} | SITE,
     "sessions": {
