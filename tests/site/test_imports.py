@@ -225,7 +225,9 @@ IMPORTS = {
     "sessions.server.expiry": {"sessions.own", "sessions.settings", "sessions.store"},
     "sessions.server.owner_limit": {"sessions.owner_store", "sessions.settings", "sessions.store"},
     "sessions.server.conflict": {"sessions.server.merge", "sessions.store"},
-    "sessions.server.health": {"sessions.forks", "sessions.server.availability", "sessions.store"},
+    "sessions.server.health": {
+        "sessions.forks", "sessions.server.availability", "sessions.store", "sessions.waiting",
+    },
     "sessions.server.merge": {"sessions.payload", "sessions.server.subsequence"},
     "sessions.server.subsequence": {"sessions.store"},
     "sessions.sql": {

@@ -7,10 +7,10 @@ from time import monotonic
 
 from .. import forks
 from ..store import SessionStore, StoreError
+from ..waiting import MOMENT
 from .availability import Availability
 
 INTERVAL = 3.0  # seconds
-_PATIENCE = 30.0  # seconds, for the first answer; a store's own time-outs end it much earlier
 
 
 class HealthCheck(forks.Forked):
@@ -51,7 +51,8 @@ class HealthCheck(forks.Forked):
             finally:
                 del self._writing["now"]
         # Others are told what was found before: a store that is silent holds one thread.
-        self._tried.wait(_PATIENCE)
+        if not self._tried.wait(MOMENT):
+            raise StoreError("the first row is still being written")
         if self._error is not None:
             raise StoreError(str(self._error)) from self._error
         # Once is not enough: the store may be back since, and no request has found out.

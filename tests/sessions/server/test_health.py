@@ -1,6 +1,7 @@
 """The health check reads each time, and writes at most once in a few seconds."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -125,6 +126,23 @@ def test_while_the_first_one_writes_the_others_wait_for_what_it_finds(
             with pytest.raises(StoreError, match="no answer"):
                 each.result(60)
     assert store.writes == 1 or store.reads == 2
+
+
+def test_the_others_wait_no_longer_than_a_moment(check: HealthCheck, store: Store) -> None:
+    """Each holds a thread of the server, which pages need."""
+    store.hold.clear()
+    with ThreadPoolExecutor(1) as threads:
+        first = threads.submit(check.ask)
+        while not store.writes:
+            pass
+        began = time.monotonic()
+        with pytest.raises(StoreError, match="still being written"):
+            check.ask()
+        took = time.monotonic() - began
+        store.hold.set()
+        first.result(60)
+    assert 0.4 < took < 5
+    check.ask()
 
 
 def test_a_child_finds_out_for_itself(check: HealthCheck, store: Store) -> None:
