@@ -29,7 +29,7 @@ from tests.harness.production import (
 from tests.harness.pserve import Pserve, worker_args
 from tests.harness.starting import WAYS, prefix, signal_to
 
-pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server")]
+pytestmark = [pytest.mark.servers, pytest.mark.usefixtures("each_server", "no_nohup")]
 
 VISITORS = 4  # one per thread of production.ini
 # A terminal that closes sends SIGHUP; so does an operator who means a reload, which there is not.
@@ -45,6 +45,14 @@ WAITING = (
     "SELECT count(*) FROM pg_stat_activity"
     " WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
+
+
+@pytest.fixture
+def no_nohup() -> Iterator[None]:
+    """Have servers begin with SIGHUP as a terminal's do, even if `nohup` has started the tests."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture
