@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 import sessionsite
-from sessionsite.cli import table
+from sessionsite.cli import main, table
 from sessionsite.sessions import prune_all
 from sessionsite.sessions.checks import MIN_SECRET_LENGTH
 from sessionsite.testing import record
@@ -287,6 +287,14 @@ def test_a_full_disk_is_one_line() -> None:
         )
     assert done.returncode == 1
     assert "No space left" in one_line(done.stderr)
+
+
+def test_what_the_disk_had_no_room_for_is_not_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 would complain of it as it ends, and make the status 120."""
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["generate-secret"]) == 1
+        assert full.closed
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])

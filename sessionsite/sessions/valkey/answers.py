@@ -42,18 +42,14 @@ class Answers:
     @contextmanager
     def of(self, server: str, breaker: CircuitBreaker) -> Iterator[None]:
         """Have this thread's answers come from `server`. Raises `StoreBusyError`."""
-        thread = get_ident()
-        before, asked = self._asked.get(thread), Asked(server, breaker)
+        thread, asked = get_ident(), Asked(server, breaker)
         self._room.admit(asked)
         self._asked[thread] = asked
         try:
             yield
             self._room.moved(asked.key)
         finally:
-            if before is None:
-                del self._asked[thread]
-            else:
-                self._asked[thread] = before
+            del self._asked[thread]
 
     def watch(self, client: Any) -> None:
         """Have all connections that redis-py's client of one server will make wait here."""
