@@ -1,6 +1,5 @@
 """What others do to the server: keys that are not ours, a master that is one no more."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from uuid import uuid4
@@ -16,12 +15,6 @@ from tests.harness.stores import valkey_store
 
 pytestmark = pytest.mark.servers
 OWNER = "user:42"
-
-
-@pytest.fixture
-def store(redis: Redis) -> Iterator[ValkeyStore]:
-    with closing(valkey_store(redis.url, prefix=f"{uuid4()}:", timeout="1")) as store:
-        yield store
 
 
 def test_a_row_of_another_type_makes_no_record(store: ValkeyStore, redis: Redis) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
-from uuid import uuid4
 
 import pytest
 from pyramid.registry import Registry
@@ -23,12 +22,6 @@ from tests.harness.stores import valkey_store
 
 pytestmark = pytest.mark.servers
 OWNER = "user:42"
-
-
-@pytest.fixture
-def store(redis: Redis) -> Iterator[ValkeyStore]:
-    with closing(valkey_store(redis.url, prefix=f"{uuid4()}:", timeout="1")) as store:
-        yield store
 
 
 def ids(store: ValkeyStore) -> list[str]:

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
@@ -30,12 +29,6 @@ from tests.harness.stores import valkey_store
 
 pytestmark = pytest.mark.servers
 OWNER = "user:42"
-
-
-@pytest.fixture
-def store(redis: Redis) -> Iterator[ValkeyStore]:
-    with closing(valkey_store(redis.url, prefix=f"{uuid4()}:", timeout="1")) as store:
-        yield store
 
 
 def owned(name: str = "a", **changes: Any) -> Record:
