@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import pytest
 import sqlalchemy as sa
 from pyramid.config import Configurator
@@ -24,6 +25,7 @@ from sessionsite.sessions.store import Record, StoreError
 from sessionsite.testing import START, record
 from tests import ROOT
 from tests.harness.forking import fork_in_c, in_child, open_files
+from tests.harness.observing import until
 from tests.harness.stores import sql_keys, sql_store
 from tests.sessions.apps import SERVER
 
@@ -225,6 +227,7 @@ def test_a_lock_that_another_thread_holds_is_free_in_the_child(
 
 def test_a_fork_while_the_first_connection_is_made_blocks_no_child(postgres_url: str) -> None:
     """SQLAlchemy prepares a first connection under a lock of its own."""
+    threads_before = psutil.Process().num_threads()
     store = sql_store(postgres_url)
 
     def prepare(*_: object) -> None:
@@ -236,6 +239,8 @@ def test_a_fork_while_the_first_connection_is_made_blocks_no_child(postgres_url:
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(store.create, record())
         begun.wait(60)
+        # The thread that has connected is gone for Python before OpenSSL has let go of its locks.
+        assert until(lambda: psutil.Process().num_threads() <= threads_before + 1)
         assert in_child(lambda: store.load("nobody", START)) is None
         first.result(60)
     assert append(store) == 2
