@@ -7,6 +7,7 @@ from pathlib import Path
 from sessionsite.sessions import OwnerStore
 from tests import ROOT
 from tests.harness import free_port
+from tests.harness.production import VALKEY_FACTORY
 from tests.harness.pserve import start_pserve
 from tests.harness.stores import sql_store, valkey_store
 from tests.races.clients import COOKIE_NAME, Site
@@ -79,8 +80,7 @@ def processes_on_valkey(
     """The same on Valkey or Redis; `keys`: further ones below `session.valkey.`."""
     keys = {"url": url, "prefix": f"{free_port()}:", **keys}
     settings = {f"session.valkey.{name}": value for name, value in keys.items()}
-    name = "sessionsite.sessions.valkey.session_factory_from_settings"
-    settings["sessionsite.session_factory"] = name
+    settings["sessionsite.session_factory"] = VALKEY_FACTORY
     store = valkey_store(**keys)
     with processes(directory, keeper, "", settings=settings, count=count, own_store=store) as site:
         yield site
